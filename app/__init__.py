@@ -1,0 +1,19 @@
+"""The anomaly prediction service. `create_app` is the WSGI application's factory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.factory import create_app
+
+__all__ = ["create_app"]
+
+
+def __getattr__(name: str) -> Any:
+    # Forwarded lazily: importing `app.contract` or `app.model` must not import Flask.
+    if name == "create_app":
+        from app.factory import create_app
+
+        return create_app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

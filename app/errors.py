@@ -1,0 +1,171 @@
+"""The exception family. Each carries data; none knows HTTP: one table in `app.api.errors` maps them to statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.contract.schema import Problem
+
+
+class ServiceError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class SettingsError(ServiceError):
+    """The environment does not describe a service; `problems` holds one sentence per variable."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("invalid settings:\n  " + "\n  ".join(problems))
+
+
+# --- what a client sent -------------------------------------------------------------------------------------
+
+
+class MalformedBodyError(ServiceError):
+    """The bytes are not one strict JSON document."""
+
+
+class ContractViolationError(ServiceError):
+    """A JSON document that is not what the contract asks for; `problems` are complete, never only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        messages = dict.fromkeys(problem.message for problem in problems)
+        super().__init__("; ".join(messages))
+
+
+class TooManyRowsError(ServiceError):
+    """A batch holds more rows than `MAX_BATCH_ROWS`."""
+
+    def __init__(self, rows: int, limit: int) -> None:
+        self.rows, self.limit = rows, limit
+        super().__init__(f"{rows} rows in one batch, at most {limit} are allowed (MAX_BATCH_ROWS)")
+
+
+# --- bundles and the registry -------------------------------------------------------------------------------
+
+
+class BundleError(ServiceError):
+    """A model version, or one file of it, must not be used."""
+
+    reason = "invalid"
+
+
+class ManifestError(BundleError):
+    """The manifest is missing, unreadable, of another format or contradicts itself."""
+
+    reason = "manifest"
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{path}: {problem}")
+
+
+class IntegrityError(BundleError):
+    """A file's bytes are not those the manifest lists."""
+
+    reason = "integrity"
+
+    def __init__(self, path: Path, expected: str, actual: str) -> None:
+        self.path, self.expected, self.actual = path, expected, actual
+        super().__init__(f"{path}: SHA-256 is {actual}, the manifest says {expected}")
+
+
+class UnlistedFileError(BundleError):
+    """A file that the manifest does not list lies in the version's folder."""
+
+    reason = "unlisted"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: not listed in the manifest")
+
+
+class SignatureError(BundleError):
+    """`MODEL_SIGNING_KEY` is set, and the manifest's signature is missing or wrong."""
+
+    reason = "signature"
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{path}: {problem}")
+
+
+class EnvironmentMismatchError(BundleError):
+    """The bundle was made with library versions that may not load it the same way."""
+
+    reason = "environment"
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        self.differences = tuple(differences)
+        super().__init__("made in another environment: " + ", ".join(differences))
+
+
+class ContractMismatchError(BundleError):
+    """The bundle was trained for other features than the contract this service serves."""
+
+    reason = "contract"
+
+
+class UnpickleError(BundleError):
+    """Verified bytes that joblib cannot turn into an estimator."""
+
+    reason = "unpickle"
+
+
+class GoldenRowsError(BundleError):
+    """An estimator does not reproduce the scores that its manifest promises."""
+
+    reason = "golden_rows"
+
+    def __init__(self, stage: str, problem: str) -> None:
+        self.stage, self.problem = stage, problem
+        super().__init__(f"{stage}: {problem}")
+
+
+class RegistryError(ServiceError):
+    """A registry command that cannot be carried out, for instance an unknown version."""
+
+
+# --- serving ------------------------------------------------------------------------------------------------
+
+
+class StageFailedError(ServiceError):
+    """One stage of the chain gave no usable answer; the next one is asked."""
+
+    def __init__(self, stage: str, reason: str, detail: str = "") -> None:
+        self.stage, self.reason, self.detail = stage, reason, detail
+        super().__init__(f"{stage}: {reason}" + (f" ({detail})" if detail else ""))
+
+
+class AllStagesFailedError(ServiceError):
+    """Primary, fallback and rule all failed; `failures` says why, one per stage."""
+
+    def __init__(self, failures: Sequence[StageFailedError]) -> None:
+        self.failures = tuple(failures)
+        super().__init__("All prediction methods failed")
+
+
+class AuditUnavailableError(ServiceError):
+    """`AUDIT_REQUIRED` is set and the record could not be written, so the prediction must not leave."""
+
+
+# --- training data ------------------------------------------------------------------------------------------
+
+
+class DataError(ServiceError):
+    """A data file that cannot be used, with the place to look at."""
+
+    def __init__(
+        self, source: object, problem: str, *, column: str | None = None, row: int | None = None
+    ) -> None:
+        self.column, self.row, self.problem = column, row, problem
+        place = ", ".join(
+            part for part in (f"column {column!r}" if column else "", f"row {row}" if row else "") if part
+        )
+        super().__init__(f"{source}: {place + ': ' if place else ''}{problem}")

@@ -1,0 +1,1 @@
+"""What a model version is. Knows no HTTP, no metrics, no logs."""

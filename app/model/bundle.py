@@ -1,0 +1,206 @@
+"""One model version on disk: read each file once, hash those bytes, compare, only then unpickle them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from app.contract.schema import FeatureSchema, Matrix
+from app.errors import (
+    BundleError,
+    ContractMismatchError,
+    EnvironmentMismatchError,
+    IntegrityError,
+    ManifestError,
+    UnlistedFileError,
+    UnpickleError,
+)
+from app.model import manifest as manifests
+from app.model.manifest import Bins, FileEntry, Manifest, StageEntry, Training
+from app.model.scorer import estimator_scores
+
+GOLDEN_ROWS = 50
+"""Rows whose scores a version promises; enough to notice a wrong model, few enough to score at every self-test."""
+
+_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified version in memory. A stage that was refused is in `refusals` instead of `estimators`."""
+
+    manifest: Manifest
+    estimators: Mapping[str, Any]
+    refusals: Mapping[str, BundleError]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def golden_rows(self) -> Matrix:
+        """Shape (n, number of features), columns in contract order."""
+        return np.array(self.manifest.golden_rows, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleDraft:
+    """What a new version is made of; `extras` are further files by name, such as its model card."""
+
+    estimators: Mapping[str, Any]
+    thresholds: Mapping[str, float]
+    golden_rows: Matrix
+    reference_rows: Matrix
+    training: Training
+    metrics: Mapping[str, dict[str, float]] = field(default_factory=dict)
+    agreement: Mapping[str, float] = field(default_factory=dict)
+    extras: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def load_bundle(folder: Path, schema: FeatureSchema, signing_key: bytes | None = None) -> Bundle:
+    """The version in `folder`, each stage verified on its own.
+
+    Raises `BundleError` where no stage may be used: manifest, signature, contract or environment.
+    """
+    manifest = manifests.read_manifest(folder, signing_key)
+    if tuple(manifest.features) != schema.names:
+        raise ContractMismatchError(
+            f"{folder}: trained for the features {manifest.features}, this service serves {list(schema.names)}"
+        )
+    refusals: dict[str, BundleError] = {}
+    verified: dict[str, bytes] = {}
+    for name, stage in manifest.stages.items():
+        try:
+            verified[name] = _verified_bytes(folder, stage.file, manifest.files)
+        except BundleError as error:
+            refusals[name] = error
+    differences, warnings = manifests.environment_differences(manifest.environment)
+    if differences:
+        raise EnvironmentMismatchError(differences)
+    warnings += [str(UnlistedFileError(path)) for path in unlisted_files(folder, manifest)]
+    estimators: dict[str, Any] = {}
+    for name, content in verified.items():
+        try:
+            estimators[name] = _unpickle(folder / manifest.stages[name].file, content)
+        except UnpickleError as error:
+            refusals[name] = error
+    return Bundle(manifest, estimators, refusals, tuple(warnings))
+
+
+def unlisted_files(folder: Path, manifest: Manifest) -> list[Path]:
+    """Files in a version's folder that its manifest does not vouch for; they are never opened."""
+    known = {*manifest.files, manifests.MANIFEST_FILE, manifests.SIGNATURE_FILE}
+    return sorted(
+        path for path in folder.iterdir() if path.name not in known and not path.name.startswith(".")
+    )
+
+
+def verify_files(folder: Path, signing_key: bytes | None = None) -> Manifest:
+    """Checks every file of a version against its manifest without unpickling any.
+
+    Raises `BundleError` at the first that is missing, changed or unlisted.
+    """
+    manifest = manifests.read_manifest(folder, signing_key)
+    for name in manifest.files:
+        _verified_bytes(folder, name, manifest.files)
+    for path in unlisted_files(folder, manifest):
+        raise UnlistedFileError(path)
+    return manifest
+
+
+def write_bundle(
+    parent: Path, draft: BundleDraft, schema: FeatureSchema, signing_key: bytes | None = None
+) -> Path:
+    """Writes a draft as a new version below `parent` and returns its folder.
+
+    The folder appears under its final name in one step, complete and synced.
+    """
+    contents: dict[str, bytes] = dict(draft.extras)
+    stages: dict[str, StageEntry] = {}
+    for name, estimator in draft.estimators.items():
+        buffer = io.BytesIO()
+        joblib.dump(estimator, buffer)
+        contents[f"{name}.joblib"] = buffer.getvalue()
+        golden_scores = estimator_scores(estimator, draft.golden_rows).tolist()
+        stages[name] = StageEntry(f"{name}.joblib", draft.thresholds[name], golden_scores)
+    created = datetime.now(UTC)
+    digest = hashlib.sha256(b"".join(contents[stage.file] for stage in stages.values())).hexdigest()
+    version = f"{created:%Y%m%dT%H%M%SZ}-{digest[:6]}"
+    manifest = Manifest(
+        format=manifests.FORMAT,
+        version=version,
+        created=created.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        features=list(schema.names),
+        environment=manifests.current_environment(),
+        files={
+            name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()
+        },
+        stages=stages,
+        golden_rows=draft.golden_rows.tolist(),
+        reference=reference_distribution(draft.reference_rows, schema),
+        training=draft.training,
+        metrics=dict(draft.metrics),
+        agreement=dict(draft.agreement),
+    )
+    document = manifests.encode(manifest)
+    contents[manifests.MANIFEST_FILE] = document
+    if signing_key is not None:
+        contents[manifests.SIGNATURE_FILE] = manifests.signature(document, signing_key).encode() + b"\n"
+    return _publish(parent, version, contents)
+
+
+def reference_distribution(rows: Matrix, schema: FeatureSchema) -> dict[str, Bins]:
+    """Per feature the share of rows in each tenth of its training values, edges widened to the feature's range."""
+    reference: dict[str, Bins] = {}
+    for index, feature in enumerate(schema.features):
+        inner = np.unique(np.quantile(rows[:, index], np.linspace(0, 1, _BINS + 1)[1:-1]))
+        inner = inner[(inner > feature.low) & (inner < feature.high)]
+        bins = np.searchsorted(inner, rows[:, index], side="right")
+        ratios = np.bincount(bins, minlength=len(inner) + 1) / len(rows)
+        reference[feature.name] = Bins([feature.low, *inner.tolist(), feature.high], ratios.tolist())
+    return reference
+
+
+def _verified_bytes(folder: Path, name: str, listed: Mapping[str, FileEntry]) -> bytes:
+    path = folder / name
+    if name not in listed:
+        raise UnlistedFileError(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(path, f"listed in the manifest, but {error.strerror or 'unreadable'}") from None
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != listed[name].sha256:
+        raise IntegrityError(path, listed[name].sha256, actual)
+    return content
+
+
+def _unpickle(path: Path, content: bytes) -> Any:
+    try:
+        return joblib.load(io.BytesIO(content))
+    except Exception as error:
+        raise UnpickleError(f"{path}: cannot be unpickled: {type(error).__name__}: {error}") from error
+
+
+def _publish(parent: Path, version: str, contents: Mapping[str, bytes]) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    draft = parent / f".{version}.{os.getpid()}"
+    draft.mkdir()
+    for name, data in contents.items():
+        with (draft / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    final = parent / version
+    draft.rename(final)
+    return final

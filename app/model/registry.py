@@ -1,0 +1,160 @@
+"""`models/`: which versions there are, which one is active, and how it came to be."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from app.contract.schema import FeatureSchema
+from app.errors import BundleError, RegistryError
+from app.model.bundle import Bundle, BundleDraft, load_bundle, verify_files, write_bundle
+from app.model.manifest import MANIFEST_FILE, Manifest
+
+POINTER_FILE = "ACTIVE"
+HISTORY_FILE = "history.jsonl"
+
+
+class HistoryEntry(msgspec.Struct, frozen=True):
+    """One change of the registry; `previous` is the version that was active before."""
+
+    at: str
+    action: Literal["register", "activate", "rollback"]
+    version: str
+    previous: str | None = None
+
+
+class Registry:
+    """The versions below one folder. Every change is one atomic rename; readers need no lock."""
+
+    def __init__(self, folder: Path, schema: FeatureSchema, signing_key: bytes | None = None) -> None:
+        self.folder = folder
+        self._schema = schema
+        self._signing_key = signing_key
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def versions(self) -> list[str]:
+        """All registered versions, oldest first."""
+        return sorted(path.parent.name for path in self.folder.glob(f"[!.]*/{MANIFEST_FILE}"))
+
+    def active(self) -> str | None:
+        """The version the pointer names, whether or not it can be loaded."""
+        try:
+            return (self.folder / POINTER_FILE).read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def history(self) -> list[HistoryEntry]:
+        """All changes, oldest first; a torn last line is left out."""
+        try:
+            lines = (self.folder / HISTORY_FILE).read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        entries: list[HistoryEntry] = []
+        for line in lines:
+            try:
+                entries.append(msgspec.json.decode(line, type=HistoryEntry))
+            except msgspec.MsgspecError:
+                continue
+        return entries
+
+    def load(self, version: str) -> Bundle:
+        """The version in memory, verified. Raises `BundleError` or `RegistryError`."""
+        return load_bundle(self._path(version), self._schema, self._signing_key)
+
+    def verify(self, version: str) -> Manifest:
+        """Checks every file's bytes, then loads every stage. Raises what `load` would refuse, and any stray file."""
+        manifest = verify_files(self._path(version), self._signing_key)
+        for refusal in self.load(version).refusals.values():
+            raise refusal
+        return manifest
+
+    # --- changing -------------------------------------------------------------------------------------------
+
+    def register(self, draft: BundleDraft) -> str:
+        """Writes a new version, activates nothing, and returns its name."""
+        with self._locked():
+            version = write_bundle(self.folder, draft, self._schema, self._signing_key).name
+            self._append(HistoryEntry(_now(), "register", version))
+        return version
+
+    def activate(self, version: str) -> str | None:
+        """Points at a verified version and returns the one that was active before.
+
+        Raises `BundleError` or `RegistryError`; then nothing has changed.
+        """
+        self.verify(version)
+        return self._point_at(version, "activate")
+
+    def rollback(self) -> str:
+        """Points at the version that was active before the current one, and returns it.
+
+        Rolling back again goes further back. Raises `BundleError` or `RegistryError`; then nothing has changed.
+        """
+        stack = self._activations()
+        if len(stack) < 2:
+            raise RegistryError("there is no earlier version to roll back to")
+        version = stack[-2]
+        self.verify(version)
+        self._point_at(version, "rollback")
+        return version
+
+    def _activations(self) -> list[str]:
+        """The versions that led to the active one, as a stack: activate pushes, rollback pops."""
+        stack: list[str] = []
+        for entry in self.history():
+            if entry.action == "activate" and stack[-1:] != [entry.version]:
+                stack.append(entry.version)
+            elif entry.action == "rollback" and stack:
+                stack.pop()
+        active = self.active()
+        if active is not None and stack[-1:] != [active]:
+            stack.append(active)
+        return stack
+
+    def _point_at(self, version: str, action: Literal["activate", "rollback"]) -> str | None:
+        with self._locked():
+            previous = self.active()
+            pointer = self.folder / POINTER_FILE
+            draft = self.folder / f".{POINTER_FILE}.{os.getpid()}"
+            with draft.open("w") as file:
+                file.write(version + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(pointer)
+            self._append(HistoryEntry(_now(), action, version, previous))
+        return previous
+
+    def _append(self, entry: HistoryEntry) -> None:
+        with (self.folder / HISTORY_FILE).open("ab") as file:
+            file.write(msgspec.json.encode(entry) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _path(self, version: str) -> Path:
+        if version not in self.versions():
+            known = ", ".join(self.versions()) or "none"
+            raise RegistryError(f"no version {version!r} in {self.folder}; registered: {known}")
+        return self.folder / version
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time, across processes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+__all__ = ["BundleError", "HistoryEntry", "Registry"]
