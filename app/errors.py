@@ -161,9 +161,7 @@ class AuditUnavailableError(ServiceError):
 class DataError(ServiceError):
     """A data file that cannot be used, with the place to look at."""
 
-    def __init__(
-        self, source: object, problem: str, *, column: str | None = None, row: int | None = None
-    ) -> None:
+    def __init__(self, source: object, problem: str, *, column: str | None = None, row: int | None = None) -> None:
         self.column, self.row, self.problem = column, row, problem
         place = ", ".join(
             part for part in (f"column {column!r}" if column else "", f"row {row}" if row else "") if part

@@ -45,18 +45,14 @@ class Settings(BaseModel):
         le=256,
         description="Worker processes. Default: the CPUs this container may use, since a worker never waits.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Least severe level logged."
-    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     access_log: bool = Field(False, description="One `http.request` line per request, beside the events.")
     log_queue_lines: int = Field(
         20_000,
         ge=1,
         description="Log lines kept while stdout does not accept them; beyond it lines are dropped and counted.",
     )
-    models_dir: Path = Field(
-        Path("models"), description="The registry: ACTIVE, history.jsonl and the versions."
-    )
+    models_dir: Path = Field(Path("models"), description="The registry: ACTIVE, history.jsonl and the versions.")
     model_signing_key: SecretStr | None = Field(
         None,
         description="Signs manifests on register; once set, an unsigned or wrongly signed version is refused.",
@@ -77,25 +73,15 @@ class Settings(BaseModel):
     )
     primary_deadline_ms: float = Field(250, gt=0, description="Longest wait for the primary model, ms.")
     fallback_deadline_ms: float = Field(100, gt=0, description="Longest wait for the fallback model, ms.")
-    breaker_failures: int = Field(
-        5, ge=1, description="Failures in a row that take a stage out of the chain."
-    )
+    breaker_failures: int = Field(5, ge=1, description="Failures in a row that take a stage out of the chain.")
     max_abandoned_threads: int = Field(
         4, ge=1, description="Hung model calls a worker carries before it leaves and is replaced."
     )
     self_test_interval_s: float = Field(5, gt=0, description="Seconds between self-tests of every stage.")
-    reload_interval_s: float = Field(
-        1, gt=0, description="Seconds between looks at the registry's ACTIVE pointer."
-    )
-    request_timeout_s: float = Field(
-        10, gt=0, description="Longest a client may take to send one request, seconds."
-    )
-    keep_alive_s: float = Field(
-        75, gt=0, description="Seconds an idle connection stays open; above most proxies' own."
-    )
-    worker_timeout_s: int = Field(
-        30, ge=1, description="A worker silent for this long is killed and replaced."
-    )
+    reload_interval_s: float = Field(1, gt=0, description="Seconds between looks at the registry's ACTIVE pointer.")
+    request_timeout_s: float = Field(10, gt=0, description="Longest a client may take to send one request, seconds.")
+    keep_alive_s: float = Field(75, gt=0, description="Seconds an idle connection stays open; above most proxies' own.")
+    worker_timeout_s: int = Field(30, ge=1, description="A worker silent for this long is killed and replaced.")
     drain_s: float = Field(
         0,
         ge=0,
@@ -104,9 +90,7 @@ class Settings(BaseModel):
     graceful_timeout_s: int = Field(
         25, ge=1, description="Seconds a worker has to finish after SIGTERM, drain included."
     )
-    max_body_bytes: int = Field(
-        4 * 1024 * 1024, ge=1, description="Largest request body, bytes; beyond it 413."
-    )
+    max_body_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Largest request body, bytes; beyond it 413.")
     max_batch_rows: int = Field(10_000, ge=1, description="Most rows in one batch; beyond it 413.")
     runtime_dir: Path = Field(
         default_factory=_runtime_dir,
@@ -134,9 +118,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             try:
                 values[name] = Path(path).read_text().strip()
             except OSError as error:
-                problems.append(
-                    f"{name.upper()}_FILE: cannot read {path}: {error.strerror}; mount it or unset it"
-                )
+                problems.append(f"{name.upper()}_FILE: cannot read {path}: {error.strerror}; mount it or unset it")
     for name in ("audit_dir", "model_signing_key"):
         if values.get(name) == "":
             values[name] = None

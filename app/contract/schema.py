@@ -57,9 +57,7 @@ class FeatureSchema:
 
     features: ClassVar[tuple[Feature, ...]] = (
         Feature("metric_value", 0, 1e6, "The reading to judge.", 1523.5),
-        Feature(
-            "seasonal_factor", 0.5, 2.5, "Usual level at this hour, over the usual level of all hours.", 1.12
-        ),
+        Feature("seasonal_factor", 0.5, 2.5, "Usual level at this hour, over the usual level of all hours.", 1.12),
         Feature("region_id", 0, 10, "Region the metric belongs to.", 3),
         Feature("product_id", 0, 100, "Product the metric belongs to.", 42),
         Feature("day_of_week", 0, 7, "Day of the week, Monday is 0.", 2),
@@ -75,9 +73,7 @@ class FeatureSchema:
     def __init__(self) -> None:
         self.names: tuple[str, ...] = tuple(feature.name for feature in self.features)
         if not self.names or len(set(self.names)) != len(self.names):
-            raise ValueError(
-                f"{type(self).__name__}.features must be distinct and at least one: {self.names}"
-            )
+            raise ValueError(f"{type(self).__name__}.features must be distinct and at least one: {self.names}")
         self.lows: Matrix = np.array([feature.low for feature in self.features], dtype=np.float64)
         self.highs: Matrix = np.array([feature.high for feature in self.features], dtype=np.float64)
         self._known = frozenset(self.names)
@@ -194,9 +190,7 @@ def _decoders(features: Sequence[Feature]) -> tuple[msgspec.json.Decoder[Any], m
         for index, feature in enumerate(features)
     ]
     names = {f"f{index}": feature.name for index, feature in enumerate(features)}
-    reading = msgspec.defstruct(
-        "Reading", fields, rename=names, forbid_unknown_fields=True, frozen=True, gc=False
-    )
+    reading = msgspec.defstruct("Reading", fields, rename=names, forbid_unknown_fields=True, frozen=True, gc=False)
     batch = msgspec.defstruct("Batch", [("instances", list[reading])], forbid_unknown_fields=True)  # type: ignore[valid-type]
     return msgspec.json.Decoder(reading), msgspec.json.Decoder(batch)
 

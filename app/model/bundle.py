@@ -100,9 +100,7 @@ def load_bundle(folder: Path, schema: FeatureSchema, signing_key: bytes | None =
 def unlisted_files(folder: Path, manifest: Manifest) -> list[Path]:
     """Files in a version's folder that its manifest does not vouch for; they are never opened."""
     known = {*manifest.files, manifests.MANIFEST_FILE, manifests.SIGNATURE_FILE}
-    return sorted(
-        path for path in folder.iterdir() if path.name not in known and not path.name.startswith(".")
-    )
+    return sorted(path for path in folder.iterdir() if path.name not in known and not path.name.startswith("."))
 
 
 def verify_files(folder: Path, signing_key: bytes | None = None) -> Manifest:
@@ -118,9 +116,7 @@ def verify_files(folder: Path, signing_key: bytes | None = None) -> Manifest:
     return manifest
 
 
-def write_bundle(
-    parent: Path, draft: BundleDraft, schema: FeatureSchema, signing_key: bytes | None = None
-) -> Path:
+def write_bundle(parent: Path, draft: BundleDraft, schema: FeatureSchema, signing_key: bytes | None = None) -> Path:
     """Writes a draft as a new version below `parent` and returns its folder.
 
     The folder appears under its final name in one step, complete and synced.
@@ -142,9 +138,7 @@ def write_bundle(
         created=created.isoformat(timespec="seconds").replace("+00:00", "Z"),
         features=list(schema.names),
         environment=manifests.current_environment(),
-        files={
-            name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()
-        },
+        files={name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()},
         stages=stages,
         golden_rows=draft.golden_rows.tolist(),
         reference=reference_distribution(draft.reference_rows, schema),

@@ -125,9 +125,7 @@ def _verify_signature(path: Path, document: bytes, key: bytes) -> None:
     try:
         found = path.read_text().strip()
     except (OSError, UnicodeDecodeError):
-        raise SignatureError(
-            path, "MODEL_SIGNING_KEY is set, but the signature is missing or unreadable"
-        ) from None
+        raise SignatureError(path, "MODEL_SIGNING_KEY is set, but the signature is missing or unreadable") from None
     if not hmac.compare_digest(found.encode(), signature(document, key).encode()):
         raise SignatureError(path, "the signature does not match the manifest and MODEL_SIGNING_KEY")
 
