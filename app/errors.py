@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.contract.schema import Problem
+    from app.contract.schema import Rejected
 
 
 class ServiceError(Exception):
@@ -31,12 +31,11 @@ class MalformedBodyError(ServiceError):
 
 
 class ContractViolationError(ServiceError):
-    """A JSON document that is not what the contract asks for; `problems` are complete, never only the first."""
+    """A JSON document that is not what the contract asks for; `rejected` holds every problem, never only the first."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        messages = dict.fromkeys(problem.message for problem in problems)
-        super().__init__("; ".join(messages))
+    def __init__(self, rejected: Rejected) -> None:
+        self.rejected = rejected
+        super().__init__(rejected.message)
 
 
 class TooManyRowsError(ServiceError):

@@ -23,6 +23,7 @@ Row: TypeAlias = tuple[float, ...]
 Matrix: TypeAlias = NDArray[np.float64]
 """Rows: float64, shape (n, number of features), columns in contract order."""
 
+_LISTED = {"missing": "Missing features", "unexpected": "Unexpected features"}
 _NAMES_SHOWN = 20
 _NAME_LENGTH_SHOWN = 100
 
@@ -43,9 +44,27 @@ class Problem:
     """One way in which a reading breaks the contract."""
 
     code: str
-    """`not_an_object`, `missing`, `unexpected`, `not_numeric`, `nan` or `out_of_range`."""
+    """`not_an_object`, `not_a_batch`, `missing`, `unexpected`, `not_numeric`, `nan` or `out_of_range`."""
     message: str
     feature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A reading that breaks the contract, with every problem."""
+
+    problems: tuple[Problem, ...]
+
+    @property
+    def message(self) -> str:
+        """All problems in one line; missing features together, and unexpected ones."""
+        sentences = []
+        for code, sentence in _LISTED.items():
+            names = [problem.feature for problem in self.problems if problem.code == code]
+            if names:
+                sentences.append(f"{sentence}: {names}")
+        sentences += [problem.message for problem in self.problems if problem.code not in _LISTED]
+        return "; ".join(sentences)
 
 
 class FeatureSchema:
@@ -96,8 +115,8 @@ class FeatureSchema:
             return self._parse_row_carefully(body)
         return row
 
-    def parse_batch(self, body: bytes) -> list[Row | tuple[Problem, ...]]:
-        """For each entry of `{"instances": [...]}`, in order: its row, or its problems.
+    def parse_batch(self, body: bytes) -> list[Row | Rejected]:
+        """For each entry of `{"instances": [...]}`, in order: its row, or why it has none.
 
         Raises `MalformedBodyError`, or `ContractViolationError` where the envelope itself is wrong.
         """
@@ -110,37 +129,37 @@ class FeatureSchema:
         return list(rows)
 
     def _parse_row_carefully(self, body: bytes) -> Row:
-        outcome = self.check(strict_json(body))
-        if outcome and isinstance(outcome[0], Problem):
-            raise ContractViolationError([problem for problem in outcome if isinstance(problem, Problem)])
-        return tuple(value for value in outcome if not isinstance(value, Problem))
+        entry = self.check(strict_json(body))
+        if isinstance(entry, Rejected):
+            raise ContractViolationError(entry)
+        return entry
 
-    def _parse_batch_carefully(self, body: bytes) -> list[Row | tuple[Problem, ...]]:
+    def _parse_batch_carefully(self, body: bytes) -> list[Row | Rejected]:
         document = strict_json(body)
         if not isinstance(document, dict) or set(document) != {"instances"}:
             raise ContractViolationError(
-                [Problem("not_a_batch", 'The body must be an object with the one key "instances"')]
+                Rejected((Problem("not_a_batch", 'The body must be an object with the one key "instances"'),))
             )
         instances = document["instances"]
         if not isinstance(instances, list):
             raise ContractViolationError(
-                [Problem("not_a_batch", f'"instances" must be an array, got {type_name(instances)}')]
+                Rejected((Problem("not_a_batch", f'"instances" must be an array, got {type_name(instances)}'),))
             )
         return [self.check(instance) for instance in instances]
 
     # --- from Python values ---------------------------------------------------------------------------------
 
-    def check(self, reading: object) -> Row | tuple[Problem, ...]:
+    def check(self, reading: object) -> Row | Rejected:
         """The row in a decoded JSON value, or every problem with it."""
         if not isinstance(reading, Mapping):
             wanted = f"a JSON object with {len(self.names)} features"
-            return (Problem("not_an_object", f"A reading must be {wanted}, got {type_name(reading)}"),)
+            return Rejected((Problem("not_an_object", f"A reading must be {wanted}, got {type_name(reading)}"),))
         problems = [*self._missing(reading), *self._unexpected(reading)]
         for feature in self.features:
             if feature.name in reading:
                 problems.extend(_value_problems(feature, reading[feature.name]))
         if problems:
-            return tuple(problems)
+            return Rejected(tuple(problems))
         return tuple(float(reading[name]) for name in self.names)
 
     def check_matrix(self, matrix: Matrix) -> list[tuple[int, Problem]]:
@@ -153,16 +172,14 @@ class FeatureSchema:
         ]
 
     def _missing(self, reading: Mapping[str, object]) -> list[Problem]:
-        missing = [name for name in self.names if name not in reading]
-        message = f"Missing features: {missing}"
-        return [Problem("missing", message, name) for name in missing]
+        return [_listed("missing", name) for name in self.names if name not in reading]
 
     def _unexpected(self, reading: Mapping[str, object]) -> list[Problem]:
         unexpected = [name for name in reading if name not in self._known]
         shown = [name[:_NAME_LENGTH_SHOWN] for name in unexpected[:_NAMES_SHOWN]]
-        more = f" and {len(unexpected) - len(shown)} more" if len(unexpected) > len(shown) else ""
-        message = f"Unexpected features: {shown}{more}"
-        return [Problem("unexpected", message, name) for name in shown]
+        if len(unexpected) > len(shown):
+            shown.append(f"and {len(unexpected) - len(shown)} more")
+        return [_listed("unexpected", name) for name in shown]
 
     # --- derived from the features --------------------------------------------------------------------------
 
@@ -205,6 +222,10 @@ def _value_problems(feature: Feature, value: object) -> list[Problem]:
         allowed = f"[{number_text(feature.low)}, {number_text(feature.high)}]"
         return [Problem("out_of_range", f"{name}={number_text(value)} out of range {allowed}", name)]
     return []
+
+
+def _listed(code: str, name: str) -> Problem:
+    return Problem(code, f"{_LISTED[code]}: {[name]}", name)
 
 
 def type_name(value: object) -> str:

@@ -13,10 +13,14 @@ from app.contract.schema import Matrix
 Number = TypeVar("Number", float, NDArray[np.float64])
 
 RATIO_NAMES = (
-    "z_7d", "z_weekday", "z_seasonal", "z_step",
-    "value_over_average", "value_over_seasonal", "value_over_weekday", "value_over_last", "last_over_seasonal",
-    "volatility_over_average", "weekday_volatility", "seasonal_factor", "day_of_week", "hour_of_day",
+    "z_seasonal", "z_weekday", "z_step",
+    "over_seasonal", "over_weekday", "over_last", "last_over_seasonal", "last_over_weekday",
+    "volatility", "weekday_volatility", "weekday_over_average",
+    "seasonal_factor", "day_of_week", "hour_of_day",
+    "abs_z_seasonal", "abs_z_weekday", "abs_z_step", "abs_over_seasonal", "abs_over_weekday", "abs_over_last",
 )  # fmt: skip
+"""`z_`: distance in spreads, `over_`: in relation to the level; both squashed into -1 to 1.
+`abs_`: the size of a distance alone, since a linear model cannot learn that drops matter as spikes do."""
 
 _FLOOR = 1e-6
 """Keeps every denominator positive; far below any metric worth watching."""
@@ -29,34 +33,56 @@ def ratios(
 ) -> tuple[Number, ...]:  # fmt: skip
     """`RATIO_NAMES` of one reading (floats) or of many (arrays, one a feature).
 
-    Only + - * / on values in range, so that one row gives bit for bit what it gives inside a matrix.
+    Only + - * / and `abs` on values in range, so that one row gives bit for bit what it gives inside a matrix.
+    Every result is bounded: no reading, however wild, can drown the others in a linear model.
     """
-    average = moving_average_7d + _FLOOR
-    seasonal = moving_average_7d * seasonal_factor + _FLOOR
-    weekday = weekday_avg + _FLOOR
-    last = lag_1 + _FLOOR
+    seasonal = moving_average_7d * seasonal_factor
+    weekday = weekday_avg * seasonal_factor
     # A hundredth of the level: noise below it is no news even on a metric that never moved before.
-    spread = volatility_7d + 0.01 * average
+    spread = volatility_7d + 0.01 * moving_average_7d + _FLOOR
+    weekday_spread = weekday_std + 0.01 * weekday_avg + _FLOOR
+    z_seasonal = _squashed((metric_value - seasonal) / spread)
+    z_weekday = _squashed((metric_value - weekday) / weekday_spread)
+    z_step = _squashed((metric_value - lag_1) / spread)
+    over_seasonal = _contrast(metric_value, seasonal)
+    over_weekday = _contrast(metric_value, weekday)
+    over_last = _contrast(metric_value, lag_1)
     return (
-        (metric_value - moving_average_7d) / spread,
-        (metric_value - weekday_avg) / (weekday_std + 0.01 * weekday),
-        (metric_value - seasonal) / spread,
-        (metric_value - lag_1) / spread,
-        metric_value / average,
-        metric_value / seasonal,
-        metric_value / weekday,
-        metric_value / last,
-        lag_1 / seasonal,
-        volatility_7d / average,
-        weekday_std / weekday,
+        z_seasonal,
+        z_weekday,
+        z_step,
+        over_seasonal,
+        over_weekday,
+        over_last,
+        _contrast(lag_1, seasonal),
+        _contrast(lag_1, weekday),
+        _squashed(volatility_7d / (moving_average_7d + _FLOOR)),
+        _squashed(weekday_std / (weekday_avg + _FLOOR)),
+        _contrast(weekday_avg, moving_average_7d),
         seasonal_factor,
         day_of_week,
         hour_of_day,
+        abs(z_seasonal),
+        abs(z_weekday),
+        abs(z_step),
+        abs(over_seasonal),
+        abs(over_weekday),
+        abs(over_last),
     )
 
 
+def _squashed(x: Number) -> Number:
+    """Any number to between -1 and 1, order kept."""
+    return x / (1.0 + abs(x))
+
+
+def _contrast(a: Number, b: Number) -> Number:
+    """How far a lies above b: 0 where equal, 1/3 at twice b, -1 at nothing; both at least 0."""
+    return (a - b) / (a + b + _FLOOR)
+
+
 class ScaleFreeRatios(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """`ratios` as a stateless scikit-learn transformer: shape (n, 12) to (n, 14)."""
+    """`ratios` as a stateless scikit-learn transformer: shape (n, 12) to (n, 20)."""
 
     def fit(self, X: Matrix, y: object = None) -> Self:
         """Nothing to learn."""

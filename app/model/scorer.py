@@ -70,7 +70,7 @@ class TreeScorer:
 
 @dataclass(frozen=True, slots=True)
 class LogisticScorer:
-    """`1 / (1 + exp(-(x . weights + intercept)))`, summed per row so that a row's score never depends on its company."""
+    """`1 / (1 + exp(-(x . weights + intercept)))`, summed row by row: no row's score depends on its company."""
 
     weights: Matrix
     intercept: float

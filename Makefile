@@ -1,0 +1,60 @@
+# `make serve` and `make test` are all a fresh machine needs: Python 3.11 and make, nothing else.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help serve install test check lint types lock replay-traffic image image-test clean
+
+help:            ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+serve: install   ## start the service on PORT (default 5000)
+	exec $(BIN)/gunicorn
+
+install: $(VENV)/.installed   ## make .venv with the locked requirements
+
+test: $(VENV)/.installed-dev  ## run the tests
+	$(BIN)/python -m pytest
+
+check: lint types test        ## everything that must be green: ruff, mypy --strict, tests
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+lock: $(VENV)/.installed-dev  ## refresh requirements*.txt from requirements*.in
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
+	  --no-header $(LOCK_ARGS) requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
+	  --no-header $(LOCK_ARGS) requirements-dev.in -o requirements-dev.txt
+
+# The stamps make a second run instant and keep it off the network.
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+DATA ?=
+replay-traffic: $(VENV)/.installed-dev  ## send the rows of DATA=FILE.csv[.gz] through a service of two workers
+	@test -n "$(DATA)" || { echo "usage: make replay-traffic DATA=FILE.csv[.gz]" >&2; exit 2; }
+	$(BIN)/python benchmarks/replay_traffic.py "$(DATA)"
+
+IMAGE ?= anomaly-service
+ENGINE ?= $(shell command -v docker >/dev/null && docker info >/dev/null 2>&1 && echo docker || echo podman)
+image:           ## build the container image
+	$(ENGINE) build -t $(IMAGE) .
+
+image-test:      ## run the image and check that it behaves: healthy, non-root, read-only root, clean SIGTERM
+	deploy/image-test.sh $(IMAGE) $(ENGINE)
+
+clean:           ## remove what was built
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,95 @@
+"""The one table from errors to statuses, and the handlers that answer with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from flask import Flask, Response, request
+from structlog.typing import FilteringBoundLogger
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+
+from app.api.exchange import reply, request_context
+from app.api.problem import PROBLEM_JSON, problem_body
+from app.contract.schema import Problem
+from app.errors import (
+    AllStagesFailedError,
+    AuditUnavailableError,
+    ContractViolationError,
+    MalformedBodyError,
+    ServiceError,
+    TooManyRowsError,
+)
+
+RETRY_AFTER_S = 1
+
+
+class _Status(NamedTuple):
+    code: int
+    kind: str
+    retry: bool = False
+
+
+STATUSES: Mapping[type[ServiceError], _Status] = {
+    MalformedBodyError: _Status(400, "malformed-body"),
+    ContractViolationError: _Status(422, "contract-violated"),
+    TooManyRowsError: _Status(413, "too-many-rows"),
+    AllStagesFailedError: _Status(503, "all-stages-failed", retry=True),
+    AuditUnavailableError: _Status(503, "audit-unavailable", retry=True),
+}
+
+Extra = Callable[[], dict[str, Any]]
+
+
+def register_error_handlers(app: Flask, log: FilteringBoundLogger, predict_members: Extra) -> None:
+    """Answers every error in the envelope; `predict_members` are what `/predict` has in failure as in success."""
+
+    def problem(
+        status: int, detail: str, kind: str | None, errors: tuple[Problem, ...] = (), *, retry: bool = False
+    ) -> Response:
+        extra = predict_members() if request.path == "/predict" else None
+        body = problem_body(
+            status, detail, instance=request.path, request_id=request_context().request_id,
+            kind=kind, errors=errors, extra=extra,
+        )  # fmt: skip
+        response = reply(body, status, PROBLEM_JSON)
+        if retry:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
+
+    def service_error(error: ServiceError) -> Response:
+        status = STATUSES[type(error)]
+        errors = error.rejected.problems if isinstance(error, ContractViolationError) else ()
+        return problem(status.code, str(error), status.kind, errors, retry=status.retry)
+
+    def http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        detail = _detail(error)
+        log.warning(
+            "request.rejected", status=status, method=request.method, path=request.path, detail=detail,
+            request_id=request_context().request_id,
+        )  # fmt: skip
+        response = problem(status, detail, None)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
+
+    def internal_error(error: InternalServerError) -> Response:
+        log.error(
+            "request.failed", path=request.path, request_id=request_context().request_id,
+            exc_info=error.original_exception,
+        )  # fmt: skip
+        return problem(500, "The service failed; the request id names the log entry", "internal-error")
+
+    for kind in STATUSES:
+        app.register_error_handler(kind, service_error)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(InternalServerError, internal_error)
+
+
+def _detail(error: HTTPException) -> str:
+    if error.code == 404:
+        return f"There is nothing at {request.path[:200]}; see the README for the endpoints"
+    if isinstance(error, MethodNotAllowed):
+        return f"{request.method} is not allowed here; use {' or '.join(sorted(error.valid_methods or ()))}"
+    return error.description or error.name

@@ -1,0 +1,107 @@
+"""One request and its reply: reading the body within limits, naming the request, writing JSON."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+
+from app.serving.prediction import RequestContext
+from app.telemetry.logs import render
+
+_CONTEXT = "anomaly.context"
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})(-.*)?", re.ASCII)
+_JSON_TYPE = re.compile(r"application/(json|[a-z0-9.+-]+\+json)", re.ASCII)
+
+
+def request_context() -> RequestContext:
+    """Who asked, and since when: made at the first call within a request."""
+    environ = request.environ
+    context = environ.get(_CONTEXT)
+    if context is None:
+        context = environ[_CONTEXT] = RequestContext(
+            request_id=sane_request_id(environ.get("HTTP_X_REQUEST_ID")),
+            trace_id=_trace_id(environ.get("HTTP_TRACEPARENT")),
+            started_s=time.perf_counter(),
+        )
+    return context
+
+
+def sane_request_id(sent: str | None) -> str:
+    """The client's own id where it is short and printable, else a new one."""
+    if sent is not None and _SANE_REQUEST_ID.fullmatch(sent):
+        return sent
+    return os.urandom(12).hex()
+
+
+def read_json_body(max_bytes: int) -> bytes:
+    """The whole body of a request that says it is JSON, or says nothing.
+
+    Raises `UnsupportedMediaType`, `RequestEntityTooLarge`, or `BadRequest` where it is shorter than declared.
+    """
+    environ = request.environ
+    _check_media_type(environ)
+    stream, declared = environ["wsgi.input"], environ.get("CONTENT_LENGTH")
+    try:
+        if declared:
+            if int(declared) > max_bytes:
+                raise _too_large(max_bytes)
+            body: bytes = stream.read(int(declared))
+            if len(body) < int(declared):
+                raise BadRequest(f"The body ended after {len(body)} of the {declared} bytes declared")
+        elif environ.get("wsgi.input_terminated"):
+            body = stream.read(max_bytes + 1)
+            if len(body) > max_bytes:
+                raise _too_large(max_bytes)
+        else:
+            body = b""
+    except OSError as error:  # what servers raise over broken chunks
+        raise BadRequest(f"The body could not be read: {error}") from None
+    return body
+
+
+def respond(document: Mapping[str, Any], status: int = 200) -> Response:
+    """A JSON reply."""
+    return reply(render(document), status, "application/json")
+
+
+def reply(body: bytes, status: int, media_type: str) -> Response:
+    """A reply with this request's id and, where the client traces, its trace."""
+    context = request_context()
+    response = Response(body, status, content_type=media_type)
+    response.headers["X-Request-ID"] = context.request_id
+    if context.trace_id is not None:
+        response.headers["traceparent"] = f"00-{context.trace_id}-{os.urandom(8).hex()}-01"
+    return response
+
+
+def _check_media_type(environ: Mapping[str, Any]) -> None:
+    content_type = environ.get("CONTENT_TYPE", "")
+    if content_type not in ("application/json", ""):
+        media_type, _, parameters = content_type.partition(";")
+        if not _JSON_TYPE.fullmatch(media_type.strip().lower()):
+            shown = media_type.strip()[:100]
+            raise UnsupportedMediaType(f"Send JSON with 'Content-Type: application/json', not {shown!r}")
+        charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+        if "charset=" in parameters.lower() and charset not in ("utf-8", "utf8", "us-ascii"):
+            raise UnsupportedMediaType(f"JSON is UTF-8, not {charset[:40]!r}")
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding.lower() != "identity":
+        raise UnsupportedMediaType(f"Content-Encoding {encoding[:40]!r} is not supported; send the body as it is")
+
+
+def _too_large(max_bytes: int) -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"The body is larger than {max_bytes} bytes (MAX_BODY_BYTES)")
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    if traceparent is None:
+        return None
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return match[1] if match and match[1].strip("0") and not traceparent.startswith("ff") else None

@@ -1,0 +1,103 @@
+"""`GET /health` and its relatives: for probes, and for a person with curl."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response
+
+from app.api.exchange import respond
+from app.serving.board import Failure, Pulse, WorkerReport
+from app.serving.health import UNHEALTHY, Health, HealthCheck
+from app.serving.stage import StageState
+
+
+def health_views(check: HealthCheck, environment: dict[str, str]) -> Blueprint:
+    """The endpoints that say how the service is."""
+    views = Blueprint("health", __name__, url_prefix="/health")
+
+    @views.get("")
+    def health() -> Response:
+        found = check.health()
+        return _uncached(_summary(found), 503 if found.status == UNHEALTHY else 200)
+
+    @views.get("/detailed")
+    def detailed() -> Response:
+        found = check.health()
+        workers = [_worker(report, pulse) for report, pulse in found.workers]
+        return _uncached({**_summary(found), "environment": environment, "workers": workers})
+
+    @views.get("/live")
+    def live() -> Response:
+        return _uncached({"status": "alive"})
+
+    @views.get("/ready")
+    def ready() -> Response:
+        return _uncached({"ready": check.ready, "draining": check.draining}, 200 if check.ready else 503)
+
+    return views
+
+
+def _uncached(document: dict[str, Any], status: int = 200) -> Response:
+    response = respond(document, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _summary(health: Health) -> dict[str, Any]:
+    return {
+        "status": health.status,
+        "cause": "; ".join(health.causes) or None,
+        "causes": health.causes,
+        "model_loaded": health.model_loaded,
+        "model_version": health.workers[0][0].model_version if health.workers else None,
+        **_pulse(health.pulse),
+    }
+
+
+def _pulse(pulse: Pulse) -> dict[str, Any]:
+    return {
+        "last_prediction_success": pulse.last_success,
+        "consecutive_failures": pulse.consecutive_failures,
+        "last_prediction_time": _time(pulse.last_prediction_time),
+    }
+
+
+def _worker(report: WorkerReport, pulse: Pulse) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(report),
+        **_pulse(pulse),
+        "started": _time(report.started),
+        "reported": _time(report.reported),
+        "self_test_last_success": _time(report.self_test_last_success),
+        "stages": {name: _stage(state) for name, state in report.stages.items()},
+        "failures": [_failure(failure) for failure in report.failures],
+    }
+
+
+def _stage(state: StageState) -> dict[str, Any]:
+    return {
+        "answering": state.answering,
+        "since": _time(state.since),
+        "reason": state.reason,
+        "consecutive_failures": state.consecutive_failures,
+        "breaker": "open" if state.breaker_open else "closed",
+        "abandoned_threads": state.abandoned_threads,
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "what": failure.what,
+        "since": _time(failure.since),
+        "last": _time(failure.last),
+        "count": failure.count,
+    }
+
+
+def _time(unix_s: float | None) -> str | None:
+    if unix_s is None:
+        return None
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,77 @@
+"""`POST /predict` and `POST /predict/batch`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from app.api.exchange import read_json_body, request_context, respond
+from app.api.problem import error_items
+from app.contract.schema import Rejected
+from app.serving.chain import NONE
+from app.serving.prediction import Prediction
+from app.serving.reload import ModelFollower
+from app.serving.service import PredictionService
+
+
+def predict_views(service: PredictionService, max_body_bytes: int) -> Blueprint:
+    """The endpoints that ask for predictions."""
+    views = Blueprint("predict", __name__)
+
+    @views.post("/predict")
+    def predict() -> Response:
+        prediction = service.predict(read_json_body(max_body_bytes), request_context())
+        return respond(_envelope(prediction))
+
+    @views.post("/predict/batch")
+    def predict_batch() -> Response:
+        outcomes = service.predict_batch(read_json_body(max_body_bytes), request_context())
+        entries = [
+            _rejection(outcome, index) if isinstance(outcome, Rejected) else _envelope(outcome)
+            for index, outcome in enumerate(outcomes)
+        ]
+        rejected = sum(isinstance(outcome, Rejected) for outcome in outcomes)
+        return respond(
+            {"success": True, "predictions": entries, "count": len(entries), "rejected": rejected, "error": None}
+        )
+
+    return views
+
+
+def failure_members(follower: ModelFollower) -> dict[str, Any]:
+    """The members of a `/predict` reply that has no prediction."""
+    return {
+        "prediction": None,
+        "is_anomaly": None,
+        "model_used": NONE,
+        "model_version": follower.chain.version,
+        "prediction_id": None,
+        "latency_ms": round(request_context().elapsed_ms, 3),
+        "warning": None,
+    }
+
+
+def _envelope(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "success": True,
+        "prediction": prediction.score,
+        "is_anomaly": prediction.is_anomaly,
+        "model_used": prediction.model_used,
+        "model_version": prediction.model_version,
+        "prediction_id": prediction.prediction_id,
+        "latency_ms": round(prediction.latency_ms, 3),
+        "warning": prediction.warning,
+        "error": None,
+    }
+
+
+def _rejection(rejected: Rejected, index: int) -> dict[str, Any]:
+    return {
+        "success": False,
+        "prediction": None,
+        "is_anomaly": None,
+        "model_used": NONE,
+        "error": rejected.message,
+        "errors": error_items(rejected.problems, f"/instances/{index}"),
+    }

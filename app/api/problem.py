@@ -1,0 +1,68 @@
+"""The error envelope: RFC 9457 problem details that also carry `success` and a plain string `error`.
+
+Knows no Flask, so that the worker can answer in the same form what never reached the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from app.contract.schema import Problem
+from app.telemetry.logs import render
+
+PROBLEM_JSON = "application/problem+json"
+
+
+def problem_body(
+    status: int,
+    detail: str,
+    *,
+    instance: str,
+    request_id: str,
+    kind: str | None = None,
+    errors: Sequence[Problem] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The JSON document of one error.
+
+    `kind` is the stable name of this sort of error; `extra` are members an endpoint's success would have too.
+    """
+    document: dict[str, Any] = {
+        "success": False,
+        "error": detail,
+        "type": f"urn:problem-type:{kind}" if kind else "about:blank",
+        "title": _title(status),
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "request_id": request_id,
+        "errors": error_items(errors),
+        **(extra or {}),
+    }
+    return render(document)
+
+
+def error_items(problems: Sequence[Problem], prefix: str = "") -> list[dict[str, Any]]:
+    """Contract problems as `{pointer, feature, code, message}`, pointers (RFC 6901) below `prefix`."""
+    return [
+        {
+            "pointer": prefix + (f"/{_escaped(problem.feature)}" if problem.feature is not None else ""),
+            "feature": problem.feature,
+            "code": problem.code,
+            "message": problem.message,
+        }
+        for problem in problems
+    ]
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

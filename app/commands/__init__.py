@@ -1,0 +1,1 @@
+"""`flask ...`: the command line, one file a command."""

@@ -1,0 +1,137 @@
+"""The composition root: the one place where objects are built and wired."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from flask import Flask
+from structlog.typing import FilteringBoundLogger
+
+from app.api.errors import register_error_handlers
+from app.api.health import health_views
+from app.api.predict import failure_members, predict_views
+from app.contract.schema import FeatureSchema
+from app.errors import SettingsError
+from app.model.manifest import current_environment
+from app.model.registry import Registry
+from app.serving.background import Background
+from app.serving.board import WorkerBoard
+from app.serving.chain import ChainBuilder, Rule
+from app.serving.health import HealthCheck
+from app.serving.recorder import Recorder
+from app.serving.reload import ModelFollower
+from app.serving.service import PredictionService
+from app.settings import Settings, load_settings
+from app.telemetry.audit import PredictionLogger
+from app.telemetry.logs import LogSink, event_logger, route_library_logs
+
+EXTENSION = "anomaly"
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """What servers and commands need of a built app: `app.extensions["anomaly"]`."""
+
+    settings: Settings
+    schema: FeatureSchema
+    registry: Registry
+    health: HealthCheck
+    background: Background
+    sink: LogSink
+    log: FilteringBoundLogger
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application.
+
+    Loads the active model but calls nothing of it and starts no thread, so that it may run before a fork. The
+    server calls `start` in each worker; one that knows no such hook is served by the first request.
+    """
+    from_command_line = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+    settings = settings or load_settings()
+    schema, rule = _contract(settings)
+    # A command's stdout is its result; its log goes to stderr.
+    sink = LogSink(fd=2 if from_command_line else 1, limit=settings.log_queue_lines)
+    route_library_logs(sink, settings.log_level)
+    log = event_logger(sink, settings.log_level)
+    signing_key = settings.model_signing_key.get_secret_value().encode() if settings.model_signing_key else None
+    registry = Registry(settings.models_dir, schema, signing_key)
+    follower = ModelFollower(registry, _chain_builder(settings, schema, rule), log)
+    audit = PredictionLogger(settings.audit_dir)
+    board = WorkerBoard(settings.runtime_dir / "board")
+    health = HealthCheck(
+        follower, audit, board, sink, log,
+        audit_required=settings.audit_required, stale_after_s=3 * settings.self_test_interval_s + 5,
+    )  # fmt: skip
+    recorder = Recorder(
+        schema, audit, sink, board, health,
+        audit_required=settings.audit_required, log_predictions=settings.log_level in ("DEBUG", "INFO"),
+    )  # fmt: skip
+    service = PredictionService(schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows)
+    background = Background(
+        follower, health, board, sink, log,
+        reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
+    )  # fmt: skip
+
+    app = Flask("app", static_folder=None)
+    app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
+    app.register_blueprint(predict_views(service, settings.max_body_bytes))
+    app.register_blueprint(health_views(health, current_environment()))
+    register_error_handlers(app, log, partial(failure_members, follower))
+    if from_command_line:
+        _add_commands(app, schema, registry)
+    else:
+        follower.load()
+    _start_on_first_request(app, background)
+    return app
+
+
+def _contract(settings: Settings) -> tuple[FeatureSchema, Rule]:
+    schema_class = _imported("FEATURE_SCHEMA", settings.feature_schema)
+    if not (isinstance(schema_class, type) and issubclass(schema_class, FeatureSchema)):
+        raise SettingsError([f"FEATURE_SCHEMA: {settings.feature_schema} is not a subclass of FeatureSchema"])
+    schema = schema_class()
+    rule = _imported("BASELINE_RULE", settings.baseline_rule)
+    default_rule = Settings.model_fields["baseline_rule"].default
+    if settings.baseline_rule == default_rule and schema.names != FeatureSchema().names:
+        raise SettingsError(
+            [f"BASELINE_RULE: {default_rule} knows only the default features; name a rule for yours as module:function"]
+        )
+    return schema, rule
+
+
+def _imported(variable: str, reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError([f"{variable}: cannot import {reference}: {error}"]) from error
+
+
+def _chain_builder(settings: Settings, schema: FeatureSchema, rule: Rule) -> ChainBuilder:
+    return ChainBuilder(
+        schema,
+        rule,
+        primary_deadline_s=settings.primary_deadline_ms / 1000,
+        fallback_deadline_s=settings.fallback_deadline_ms / 1000,
+        breaker_failures=settings.breaker_failures,
+        max_abandoned_threads=settings.max_abandoned_threads,
+    )
+
+
+def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry) -> None:
+    from app.commands import all_commands
+
+    for command in all_commands(schema, registry):
+        app.cli.add_command(command)
+
+
+def _start_on_first_request(app: Flask, background: Background) -> None:
+    @app.before_request
+    def start() -> None:
+        if not background.started:
+            background.start()

@@ -1,0 +1,1 @@
+"""A prediction's way: from bytes through the chain to a recorded answer."""

@@ -1,0 +1,137 @@
+"""The worker board: what every worker of this service last said about itself, readable by each of them.
+
+One folder in shared memory with two files per worker: `PID.json`, replaced at each self-test, and `PID.pulse`, a
+memory-mapped record of its latest prediction that costs a request no system call.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from app.serving.stage import StageState
+
+_PULSE = struct.Struct("<dQ?")  # last prediction (Unix time, 0: none), failures in a row, success of the last
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A worker's latest prediction."""
+
+    last_prediction_time: float | None
+    consecutive_failures: int
+    last_success: bool | None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Something that went wrong, when it began and how often since."""
+
+    what: str
+    since: float
+    last: float
+    count: int = 1
+
+
+class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one worker says about itself."""
+
+    pid: int
+    started: float
+    reported: float
+    status: str
+    causes: list[str]
+    ready: bool
+    draining: bool
+    model_version: str | None
+    model_loaded: bool
+    stages: dict[str, StageState]
+    absent: dict[str, str]
+    scorers: dict[str, str]
+    warnings: list[str]
+    self_test_last_success: float | None
+    audit_errors: int
+    log_lines_dropped: int
+    failures: list[Failure]
+
+
+class WorkerBoard:
+    """One process's place on the board, and its sight of all others."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pid = -1
+        self._pulse: mmap.mmap | None = None
+        self._failures_in_a_row = 0
+
+    @property
+    def pid(self) -> int:
+        """The process that took this place, -1 before `join`."""
+        return self._pid
+
+    def join(self) -> None:
+        """Takes this process's place; call it after the last fork."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._pid = os.getpid()
+        with self._path("pulse").open("w+b") as file:
+            file.write(bytes(_PULSE.size))
+            file.flush()
+            self._pulse = mmap.mmap(file.fileno(), _PULSE.size)
+
+    def leave(self) -> None:
+        """Gives the place up."""
+        if self._pid == os.getpid():
+            for suffix in ("json", "pulse"):
+                self._path(suffix).unlink(missing_ok=True)
+
+    def beat(self, at: float, *, success: bool) -> None:
+        """Notes one prediction at Unix time `at`."""
+        self._failures_in_a_row = 0 if success else self._failures_in_a_row + 1
+        if self._pulse is not None:
+            _PULSE.pack_into(self._pulse, 0, at, self._failures_in_a_row, success)
+
+    def post(self, report: WorkerReport) -> None:
+        """Puts up this worker's report in place of its last one."""
+        path = self._path("json")
+        draft = path.with_suffix(".draft")
+        draft.write_bytes(msgspec.json.encode(report))
+        draft.replace(path)
+
+    def reports(self) -> list[tuple[WorkerReport, Pulse]]:
+        """All living workers, oldest first; the places of dead ones are cleared."""
+        found: list[tuple[WorkerReport, Pulse]] = []
+        for path in self._folder.glob("*.json"):
+            pid = int(path.stem)
+            if not _alive(pid):
+                path.unlink(missing_ok=True)
+                path.with_suffix(".pulse").unlink(missing_ok=True)
+                continue
+            try:
+                report = msgspec.json.decode(path.read_bytes(), type=WorkerReport)
+                pulse = _read_pulse(path.with_suffix(".pulse"))
+            except FileNotFoundError:  # it left between the two looks
+                continue
+            found.append((report, pulse))
+        return sorted(found, key=lambda place: place[0].started)
+
+    def _path(self, suffix: str) -> Path:
+        return self._folder / f"{self._pid}.{suffix}"
+
+
+def _read_pulse(path: Path) -> Pulse:
+    at, failures, success = _PULSE.unpack(path.read_bytes())
+    return Pulse(at, failures, success) if at else Pulse(None, 0, None)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,155 @@
+"""The stages of one model version in the order they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from app.contract.schema import FeatureSchema, Matrix
+from app.errors import AllStagesFailedError, BundleError, GoldenRowsError, StageFailedError
+from app.model.bundle import Bundle
+from app.model.manifest import STAGE_NAMES
+from app.model.scorer import TOLERANCE, Scorer, Scores, build_scorer, estimator_scores
+from app.serving.deadline import DeadlineCaller
+from app.serving.stage import Probe, Stage
+
+PRIMARY, FALLBACK, BASELINE, NONE = "primary", "fallback", "baseline", "none"
+
+WARNINGS = {
+    PRIMARY: None,
+    FALLBACK: "Primary model unavailable",
+    BASELINE: "Using baseline rule (models unavailable)",
+}
+
+BASELINE_THRESHOLD = 0.5
+_PROOF_ROWS = 1_000
+
+Rule = Callable[[Matrix], Scores]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Scores of rows and the first stage that could give them; `failures` are those of the stages before it."""
+
+    scores: Scores
+    stage: Stage
+    failures: tuple[StageFailedError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What answers at the moment: `stages` in order, and why a stage of the version is `absent`."""
+
+    version: str | None
+    stages: tuple[Stage, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def answer(self, rows: Matrix) -> Answer:
+        """The first good answer. Raises `AllStagesFailedError`."""
+        failures: tuple[StageFailedError, ...] = ()
+        for stage in self.stages:
+            try:
+                return Answer(stage.score(rows), stage, failures)
+            except StageFailedError as failure:
+                failures += (failure,)
+        raise AllStagesFailedError(failures)
+
+    def close(self) -> None:
+        """Lets the stages' idle threads end."""
+        for stage in self.stages:
+            stage.caller.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _RuleScorer:
+    rule: Rule
+    # Foreign code, but arithmetic on a matrix: not worth a thread's hand-over.
+    compiled: bool = True
+
+    def score(self, rows: Matrix) -> Scores:
+        return self.rule(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainBuilder:
+    """Makes chains of bundles: proves each estimator, compiles it where that is exact, adds the rule.
+
+    It calls the estimators, so it must run after the last fork: OpenMP does not survive one.
+    """
+
+    schema: FeatureSchema
+    rule: Rule
+    primary_deadline_s: float
+    fallback_deadline_s: float
+    breaker_failures: int
+    max_abandoned_threads: int
+
+    def build(self, bundle: Bundle | None, refusal: BundleError | None = None) -> Chain:
+        """The chain of `bundle`, or where there is none the rule alone; never raises over a bad model."""
+        stages: list[Stage] = []
+        absent: dict[str, str] = {}
+        for name in STAGE_NAMES:
+            try:
+                stage = self._model_stage(name, bundle) if bundle is not None else None
+            except BundleError as error:
+                absent[name] = str(error)
+                continue
+            if stage is not None:
+                stages.append(stage)
+            elif bundle is None:
+                absent[name] = str(refusal) if refusal else "no active model version"
+        stages.append(self._rule_stage())
+        if bundle is None:
+            return Chain(None, tuple(stages), absent)
+        return Chain(bundle.version, tuple(stages), absent, bundle.warnings)
+
+    def _model_stage(self, name: str, bundle: Bundle) -> Stage | None:
+        if name in bundle.refusals:
+            raise bundle.refusals[name]
+        if name not in bundle.estimators:
+            return None
+        entry = bundle.manifest.stages[name]
+        estimator, rows = bundle.estimators[name], bundle.golden_rows
+        probe = Probe(rows, np.array(entry.golden_scores))
+        deadline_s = self.primary_deadline_s if name == PRIMARY else self.fallback_deadline_s
+        caller = DeadlineCaller(name, self.max_abandoned_threads)
+        scorer, note = self._proven_scorer(name, estimator, entry.threshold, probe)
+        return Stage(name, scorer, entry.threshold, probe, deadline_s, caller, self.breaker_failures, note)
+
+    def _proven_scorer(self, name: str, estimator: object, threshold: float, probe: Probe) -> tuple[Scorer, str | None]:
+        # Loading may take its time, but a model that hangs must not keep the service from starting.
+        loading = DeadlineCaller(f"{name}-proof", 1)
+        proof_rows = np.vstack([probe.rows, self.schema.sample(_PROOF_ROWS)])
+        try:
+            scores = loading.call(partial(estimator_scores, estimator, probe.rows), _LOADING_DEADLINE_S)
+            _check_golden(name, scores, probe)
+            return loading.call(partial(build_scorer, estimator, threshold, proof_rows), _LOADING_DEADLINE_S)
+        except GoldenRowsError:
+            raise
+        except Exception as error:
+            raise GoldenRowsError(name, f"{type(error).__name__}: {error}") from error
+        finally:
+            loading.close()
+
+    def _rule_stage(self) -> Stage:
+        example = self.schema.matrix([tuple(self.schema.example().values())])
+        caller = DeadlineCaller(BASELINE, self.max_abandoned_threads)
+        return Stage(
+            BASELINE, _RuleScorer(self.rule), BASELINE_THRESHOLD, Probe(example), 1.0, caller, self.breaker_failures
+        )
+
+
+_LOADING_DEADLINE_S = 30.0
+
+
+def _check_golden(name: str, scores: Scores, probe: Probe) -> None:
+    if scores.shape != (len(probe.rows),) or not np.isfinite(scores).all():
+        raise GoldenRowsError(name, "its scores of the golden rows are not finite numbers, one a row")
+    assert probe.scores is not None  # noqa: S101 - a model's probe always promises scores
+    difference = float(np.max(np.abs(scores - probe.scores)))
+    if difference > TOLERANCE:
+        raise GoldenRowsError(name, f"scores of the golden rows differ by {difference:.3g} from the manifest's")

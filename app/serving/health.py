@@ -1,0 +1,223 @@
+"""What the service knows about itself, by trying: every stage is tested in the background, in every worker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from app.errors import StageFailedError
+from app.serving.board import Failure, Pulse, WorkerBoard, WorkerReport
+from app.serving.chain import BASELINE
+from app.serving.reload import ModelFollower
+from app.telemetry.audit import PredictionLogger
+from app.telemetry.logs import LogSink
+
+HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
+
+_FAILURES_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The service as one: all its workers together."""
+
+    status: str
+    causes: tuple[str, ...]
+    model_loaded: bool
+    pulse: Pulse
+    workers: tuple[tuple[WorkerReport, Pulse], ...]
+
+
+class FailureBook:
+    """The latest distinct failures, each with its first and last time and its count."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._entries: dict[str, Failure] = {}
+
+    def note(self, what: str) -> None:
+        now = self._clock()
+        known = self._entries.pop(what, None)
+        self._entries[what] = Failure(what, known.since if known else now, now, known.count + 1 if known else 1)
+        while len(self._entries) > _FAILURES_KEPT:
+            self._entries.pop(next(iter(self._entries)))
+
+    def entries(self) -> list[Failure]:
+        """Newest first."""
+        return list(reversed(list(self._entries.values())))
+
+
+class HealthCheck:
+    """Tests this worker's stages, posts what it finds on the board, and reads the board for all workers."""
+
+    def __init__(
+        self,
+        follower: ModelFollower,
+        audit: PredictionLogger,
+        board: WorkerBoard,
+        sink: LogSink,
+        log: FilteringBoundLogger,
+        *,
+        audit_required: bool,
+        stale_after_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._follower = follower
+        self._audit = audit
+        self._board = board
+        self._sink = sink
+        self._log = log
+        self._audit_required = audit_required
+        self._stale_after_s = stale_after_s
+        self._clock = clock
+        self._started = clock()
+        self._status: str | None = None
+        self._self_test_last_success: float | None = None
+        self._audit_problem: str | None = None
+        self._posting = threading.Lock()
+        self.draining = False
+        self.audit_errors = 0
+        self.failures = FailureBook(clock)
+
+    # --- this worker ----------------------------------------------------------------------------------------
+
+    def self_test(self) -> None:
+        """Asks every stage, through the same way a request takes, and the audit; then posts the result."""
+        passed = 0
+        for stage in self._follower.chain.stages:
+            was_open = stage.breaker_open
+            try:
+                stage.self_test()
+                passed += 1
+            except StageFailedError as failure:
+                self.stage_failed(failure, opened=stage.breaker_open and not was_open)
+            else:
+                if was_open:
+                    self._log.info("breaker.closed", stage=stage.name)
+        if passed:
+            self._self_test_last_success = self._clock()
+        try:
+            self._audit.check()
+            self._audit_problem = None
+        except OSError as error:
+            self.audit_failed(error)
+        self.post()
+
+    def stage_failed(self, failure: StageFailedError, *, opened: bool) -> None:
+        """Writes down that a stage gave no answer, and that its breaker opened over it."""
+        if failure.reason == "breaker_open":
+            return
+        self.failures.note(str(failure))
+        self._log.warning("stage.failed", stage=failure.stage, reason=failure.reason, detail=failure.detail)
+        if opened:
+            self._log.error("breaker.opened", stage=failure.stage, reason=failure.reason, detail=failure.detail)
+            self.post()
+
+    def audit_failed(self, error: OSError) -> None:
+        """Writes down that the audit could not be written."""
+        problem = f"audit cannot be written: {error.strerror or error}"
+        if self._audit_problem is None:
+            self._log.error("audit.failed", error=problem)
+        self._audit_problem = problem
+        self.audit_errors += 1
+        self.failures.note(problem)
+
+    def drain(self) -> None:
+        """From now on not ready: a balancer should look elsewhere."""
+        self.draining = True
+        self.post()
+
+    def post(self) -> None:
+        """Puts this worker's report on the board and logs a change of status."""
+        with self._posting:  # the background and a request may both have news
+            report = self._report()
+            self._board.post(report)
+            if report.status != self._status:
+                self._log.warning("health.changed", status=report.status, before=self._status, causes=report.causes)
+                self._status = report.status
+
+    @property
+    def ready(self) -> bool:
+        """Whether this worker can answer, has been tested, and is not about to leave."""
+        return not self.draining and self._self_test_last_success is not None and self._judge()[0] != UNHEALTHY
+
+    def _judge(self) -> tuple[str, list[str]]:
+        chain = self._follower.chain
+        states = {stage.name: stage.state for stage in chain.stages}
+        causes = [f"{name} is not available: {reason}" for name, reason in chain.absent.items()]
+        causes += [f"{name} is not answering: {state.reason}" for name, state in states.items() if not state.answering]
+        if self._follower.refused:
+            causes.append(self._follower.refused)
+        if self._audit_problem:
+            causes.append(self._audit_problem)
+        blocked = self._audit_required and self._audit_problem is not None
+        if blocked or not any(state.answering for state in states.values()):
+            return UNHEALTHY, causes
+        return (DEGRADED if causes else HEALTHY), causes
+
+    def _report(self) -> WorkerReport:
+        chain = self._follower.chain
+        status, causes = self._judge()
+        return WorkerReport(
+            pid=self._board.pid,
+            started=self._started,
+            reported=self._clock(),
+            status=status,
+            causes=causes,
+            ready=self.ready,
+            draining=self.draining,
+            model_version=chain.version,
+            model_loaded=self._follower.model_loaded,
+            stages={stage.name: stage.state for stage in chain.stages},
+            absent=dict(chain.absent),
+            scorers={
+                stage.name: _scorer_name(stage.scorer.compiled, stage.note)
+                for stage in chain.stages
+                if stage.name != BASELINE
+            },
+            warnings=list(chain.warnings),
+            self_test_last_success=self._self_test_last_success,
+            audit_errors=self.audit_errors,
+            log_lines_dropped=self._sink.dropped,
+            failures=self.failures.entries(),
+        )
+
+    # --- all workers ----------------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """The service's state: healthy where every worker is, unhealthy where none can answer."""
+        places = tuple(self._board.reports())
+        reports = [report for report, _ in places]
+        causes = dict.fromkeys(cause for report in reports for cause in report.causes)
+        for report in reports:
+            if self._clock() - report.reported > self._stale_after_s:
+                causes[f"worker {report.pid} has not reported for {self._clock() - report.reported:.0f} s"] = None
+        versions = {report.model_version for report in reports}
+        if len(versions) > 1:
+            causes["workers serve different versions: " + ", ".join(sorted(map(str, versions)))] = None
+        if not reports or all(report.status == UNHEALTHY for report in reports):
+            status = UNHEALTHY
+        else:
+            status = DEGRADED if causes else HEALTHY
+        return Health(
+            status=status,
+            causes=tuple(causes) or (() if reports else ("no worker has reported yet",)),
+            model_loaded=bool(reports) and all(report.model_loaded for report in reports),
+            pulse=_latest([pulse for _, pulse in places]),
+            workers=places,
+        )
+
+
+def _latest(pulses: Sequence[Pulse]) -> Pulse:
+    """The newest prediction of all workers, with the longest run of failures of any."""
+    newest = max(pulses, key=lambda pulse: pulse.last_prediction_time or 0, default=Pulse(None, 0, None))
+    failures = max((pulse.consecutive_failures for pulse in pulses), default=0)
+    return Pulse(newest.last_prediction_time, failures, newest.last_success)
+
+
+def _scorer_name(compiled: bool, note: str | None) -> str:
+    return "compiled" if compiled else f"estimator ({note})"

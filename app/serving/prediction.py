@@ -1,0 +1,57 @@
+"""The values that a prediction is made of on its way."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.contract.schema import Row
+from app.serving.chain import WARNINGS, Answer
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What a prediction needs to know of the request that asked for it."""
+
+    request_id: str
+    trace_id: str | None
+    started_s: float
+    """`time.perf_counter()` when the request was complete."""
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started_s) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answered reading; `score` is the anomaly probability in [0, 1]."""
+
+    row: Row
+    score: float
+    is_anomaly: bool
+    model_used: str
+    model_version: str | None
+    prediction_id: str
+    latency_ms: float
+    warning: str | None
+
+
+def predictions(rows: Sequence[Row], answer: Answer, version: str | None, latency_ms: float) -> list[Prediction]:
+    """The chain's answer as one prediction per row."""
+    name, threshold = answer.stage.name, answer.stage.threshold
+    warning = WARNINGS[name]
+    return [
+        Prediction(
+            row, score, score >= threshold, name, version, _prediction_id(version, name, score >= threshold),
+            latency_ms, warning,
+        )
+        for row, score in zip(rows, answer.scores.tolist(), strict=True)
+    ]  # fmt: skip
+
+
+def _prediction_id(version: str | None, stage: str, is_anomaly: bool) -> str:
+    """`VERSION.STAGE.DECISION.UNIQUE`, so that any replica can score feedback on it without a look-up."""
+    return f"{version or '-'}.{stage}.{int(is_anomaly)}.{os.urandom(9).hex()}"

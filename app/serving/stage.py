@@ -1,0 +1,143 @@
+"""One link of the chain: a scorer behind its deadline, its breaker and the check of its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.contract.schema import Matrix
+from app.errors import StageFailedError
+from app.model.scorer import TOLERANCE, Scorer, Scores
+from app.serving.deadline import DeadlineCaller, TooManyAbandonedError
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Rows a stage must be able to score at any time and, for a model, the scores it promised."""
+
+    rows: Matrix
+    scores: Scores | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """What health says of a stage."""
+
+    answering: bool
+    since: float
+    """Unix time of the last change of `answering`."""
+    reason: str | None = None
+    consecutive_failures: int = 0
+    breaker_open: bool = False
+    abandoned_threads: int = 0
+
+
+@dataclass(slots=True)
+class Stage:
+    """A named scorer that either gives finite scores of the right shape in time, or raises `StageFailedError`.
+
+    `breaker_failures` failures in a row open its breaker: it then refuses at once, until `self_test` succeeds. So
+    no user's request ever pays for finding out whether a broken model has recovered.
+    """
+
+    name: str
+    scorer: Scorer
+    threshold: float
+    probe: Probe
+    deadline_s: float
+    caller: DeadlineCaller
+    breaker_failures: int
+    note: str | None = None
+    """Why the estimator serves uncompiled, if it does."""
+    clock: Callable[[], float] = time.time
+    breaker_open: bool = field(default=False, init=False)
+    _failures: int = field(default=0, init=False)
+    _last_reason: str | None = field(default=None, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self._since = self.clock()
+
+    def score(self, rows: Matrix) -> Scores:
+        """Scores of rows, shape (n,), or `StageFailedError`."""
+        if self.breaker_open:
+            raise StageFailedError(self.name, "breaker_open", self._last_reason or "")
+        try:
+            scores = self._attempt(rows)
+        except StageFailedError as failure:
+            self._failed(failure)
+            raise
+        if self._failures:
+            self._recovered()
+        return scores
+
+    def self_test(self) -> None:
+        """Scores the probe the way a request would; success closes the breaker, failure counts like a request's.
+
+        Raises `StageFailedError`.
+        """
+        try:
+            scores = self._attempt(self.probe.rows)
+            promised = self.probe.scores
+            if promised is not None and not np.allclose(scores, promised, rtol=0, atol=TOLERANCE):
+                raise StageFailedError(self.name, "golden_rows", "scores differ from those of its manifest")
+        except StageFailedError as failure:
+            self._failed(failure)
+            raise
+        self._recovered()
+
+    @property
+    def state(self) -> StageState:
+        return StageState(
+            answering=not self.breaker_open and self._failures == 0,
+            since=self._since,
+            reason=self._last_reason,
+            consecutive_failures=self._failures,
+            breaker_open=self.breaker_open,
+            abandoned_threads=self.caller.abandoned,
+        )
+
+    def _attempt(self, rows: Matrix) -> Scores:
+        try:
+            scores = self._call(rows)
+        except TimeoutError as error:
+            raise StageFailedError(self.name, "deadline", str(error)) from None
+        except TooManyAbandonedError as error:
+            raise StageFailedError(self.name, "abandoned_threads", str(error)) from None
+        except Exception as error:
+            raise StageFailedError(self.name, "exception", f"{type(error).__name__}: {error}") from error
+        return self._checked(scores, len(rows))
+
+    def _call(self, rows: Matrix) -> Scores:
+        # A compiled scorer cannot hang, so it is spared the hand-over to a thread.
+        if self.scorer.compiled:
+            return self.scorer.score(rows)
+        return self.caller.call(lambda: self.scorer.score(rows), self.deadline_s)
+
+    def _checked(self, scores: object, count: int) -> Scores:
+        if not isinstance(scores, np.ndarray) or scores.shape != (count,):
+            shape = getattr(scores, "shape", type(scores).__name__)
+            raise StageFailedError(self.name, "shape", f"got {shape}, expected {(count,)}")
+        if scores.dtype.kind not in "fiub":
+            raise StageFailedError(self.name, "shape", f"got dtype {scores.dtype}")
+        if not np.isfinite(scores).all():
+            raise StageFailedError(self.name, "non_finite", "a score is NaN or infinite")
+        return scores
+
+    def _failed(self, failure: StageFailedError) -> None:
+        if self._failures == 0:
+            self._since = self.clock()
+        self._failures += 1
+        self._last_reason = f"{failure.reason}: {failure.detail}" if failure.detail else failure.reason
+        if self._failures >= self.breaker_failures:
+            self.breaker_open = True
+
+    def _recovered(self) -> None:
+        if self._failures:
+            self._since = self.clock()
+        self._failures = 0
+        self.breaker_open = False
+        self._last_reason = None

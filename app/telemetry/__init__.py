@@ -1,0 +1,1 @@
+"""What is written down: log lines and the audit."""

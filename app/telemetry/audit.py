@@ -1,0 +1,104 @@
+"""The audit: one JSON line per prediction, appended before the reply leaves.
+
+Each process writes a file of its own, `predictions-DATE-PID.jsonl`, a new one each UTC day, so that a line torn by
+a full disk or a kill stays the business of one file. A line survives the death of the process, since the kernel
+has it; it may be lost in a power failure, since it is not synced.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+SECONDS_PER_DAY = 86_400
+
+
+class PredictionRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is known about one prediction. The same line goes to the audit and to the log."""
+
+    timestamp: datetime
+    level: str
+    event: str
+    """`prediction.served`, `prediction.rejected` or `prediction.failed`."""
+    pid: int
+    request_id: str
+    success: bool
+    model_used: str
+    model_version: str | None
+    latency_ms: float
+    prediction_id: str | None = None
+    prediction: float | None = None
+    is_anomaly: bool | None = None
+    features: dict[str, float] | None = None
+    row: int | None = None
+    """Position in its batch, from 0."""
+    trace_id: str | None = None
+    warning: str | None = None
+    error: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+class PredictionLogger:
+    """Appends records to this process's audit file. `folder` None: nothing is written.
+
+    Heals itself: a folder that was removed is made again, a disk that has room again is written to again.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._fd = -1
+        self._pid = -1
+        self._day = -1
+        self._torn = False
+
+    @property
+    def enabled(self) -> bool:
+        return self._folder is not None
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Writes rendered lines (without newlines) in one append. Raises `OSError`."""
+        if self._folder is None:
+            return
+        data = b"\n".join(lines) + b"\n"
+        with self._lock:
+            self._open(self._folder)
+            if self._torn:
+                data = b"\n" + data
+            written = os.write(self._fd, data)
+            self._torn = written != len(data)
+            if self._torn:
+                raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted")
+
+    def check(self) -> None:
+        """Whether a record could be written now, as far as one can tell without writing. Raises `OSError`."""
+        if self._folder is not None:
+            with self._lock:
+                self._open(self._folder)
+                if os.fstatvfs(self._fd).f_bavail == 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _open(self, folder: Path) -> None:
+        day = int(time.time()) // SECONDS_PER_DAY
+        current = self._fd >= 0 and day == self._day and self._pid == os.getpid()
+        if current and os.fstat(self._fd).st_nlink > 0:
+            return
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        folder.mkdir(parents=True, exist_ok=True)
+        date = datetime.fromtimestamp(day * SECONDS_PER_DAY, UTC)
+        path = folder / f"predictions-{date:%Y%m%d}-{os.getpid()}.jsonl"
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._day, self._pid = day, os.getpid()
+        size = os.fstat(self._fd).st_size
+        # A namesake killed in mid-line, in a container whose process ids repeat, leaves no newline behind.
+        self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"

@@ -1,0 +1,54 @@
+"""gunicorn's configuration. Every value comes from the service's own settings: see the table in README.md."""
+
+import os
+import shutil
+import sys
+
+# Before numpy, scikit-learn or treelite are imported: a prediction is too small to be worth a second thread, and
+# OpenMP's threads would not survive gunicorn's fork.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+from app.errors import SettingsError  # noqa: E402
+from app.settings import load_settings  # noqa: E402
+
+try:
+    _settings = load_settings()
+except SettingsError as error:
+    sys.exit(str(error))
+
+os.environ["RUNTIME_DIR"] = str(_settings.runtime_dir)  # one for all workers, whoever loads the app
+_settings.runtime_dir.mkdir(parents=True, exist_ok=True)
+
+wsgi_app = "app:create_app()"
+bind = f"{_settings.host}:{_settings.port}"
+workers = _settings.web_concurrency
+worker_class = "app.worker.InlineWorker"
+preload_app = True
+timeout = _settings.worker_timeout_s
+graceful_timeout = _settings.graceful_timeout_s
+keepalive = int(_settings.keep_alive_s)
+worker_tmp_dir = str(_settings.runtime_dir)
+# Its control socket would be a thread in the master, which forks.
+control_socket_disable = True
+
+loglevel = _settings.log_level.lower()
+logger_class = "app.telemetry.logs.GunicornLogger"
+accesslog = "-" if _settings.access_log else None
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """After the fork, before the first request: prove the model, start this worker's threads."""
+    worker.wsgi.extensions["anomaly"].background.start()
+
+
+def worker_exit(server, worker):  # type: ignore[no-untyped-def]
+    """The last thing a worker does."""
+    app = getattr(worker, "wsgi", None)
+    if app is not None:
+        app.extensions["anomaly"].background.stop()
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """The last thing the master does."""
+    shutil.rmtree(_settings.runtime_dir, ignore_errors=True)
