@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from app.errors import (
     BundleError,
     ContractMismatchError,
     EnvironmentMismatchError,
+    GoldenRowsError,
     IntegrityError,
     ManifestError,
     UnlistedFileError,
@@ -26,7 +28,7 @@ from app.errors import (
 )
 from app.model import manifest as manifests
 from app.model.manifest import Bins, FileEntry, Manifest, StageEntry, Training
-from app.model.scorer import estimator_scores
+from app.model.scorer import TOLERANCE, Scores, estimator_scores
 
 GOLDEN_ROWS = 50
 """Rows whose scores a version promises; enough to notice a wrong model, few enough to score at every self-test."""
@@ -95,6 +97,16 @@ def load_bundle(folder: Path, schema: FeatureSchema, signing_key: bytes | None =
         except UnpickleError as error:
             refusals[name] = error
     return Bundle(manifest, estimators, refusals, tuple(warnings))
+
+
+def check_golden(bundle: Bundle, stage: str, scores: Scores) -> None:
+    """Whether `scores` of the golden rows are those the manifest promises. Raises `GoldenRowsError`."""
+    promised = np.array(bundle.manifest.stages[stage].golden_scores)
+    if scores.shape != promised.shape or not np.isfinite(scores).all():
+        raise GoldenRowsError(stage, "its scores of the golden rows are not finite numbers, one a row")
+    difference = float(np.max(np.abs(scores - promised)))
+    if difference > TOLERANCE:
+        raise GoldenRowsError(stage, f"scores of the golden rows differ by {difference:.3g} from the manifest's")
 
 
 def unlisted_files(folder: Path, manifest: Manifest) -> list[Path]:
@@ -188,13 +200,16 @@ def _unpickle(path: Path, content: bytes) -> Any:
 
 def _publish(parent: Path, version: str, contents: Mapping[str, bytes]) -> Path:
     parent.mkdir(parents=True, exist_ok=True)
+    final = parent / version
     draft = parent / f".{version}.{os.getpid()}"
     draft.mkdir()
-    for name, data in contents.items():
-        with (draft / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    final = parent / version
-    draft.rename(final)
+    try:
+        for name, data in contents.items():
+            with (draft / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        draft.rename(final)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # gone already, unless something went wrong
     return final

@@ -13,9 +13,10 @@ from typing import Literal
 import msgspec
 
 from app.contract.schema import FeatureSchema
-from app.errors import BundleError, RegistryError
-from app.model.bundle import Bundle, BundleDraft, load_bundle, verify_files, write_bundle
-from app.model.manifest import MANIFEST_FILE, Manifest
+from app.errors import RegistryError
+from app.model.bundle import Bundle, BundleDraft, check_golden, load_bundle, verify_files, write_bundle
+from app.model.manifest import MANIFEST_FILE, Manifest, read_manifest
+from app.model.scorer import estimator_scores
 
 POINTER_FILE = "ACTIVE"
 HISTORY_FILE = "history.jsonl"
@@ -65,23 +66,36 @@ class Registry:
                 continue
         return entries
 
+    def manifest(self, version: str) -> Manifest:
+        """A version's manifest, its signature verified where there is a key. Raises `BundleError`."""
+        return read_manifest(self._path(version), self._signing_key)
+
     def load(self, version: str) -> Bundle:
         """The version in memory, verified. Raises `BundleError` or `RegistryError`."""
         return load_bundle(self._path(version), self._schema, self._signing_key)
 
     def verify(self, version: str) -> Manifest:
-        """Checks every file's bytes, then loads every stage. Raises what `load` would refuse, and any stray file."""
-        manifest = verify_files(self._path(version), self._signing_key)
-        for refusal in self.load(version).refusals.values():
+        """Checks every file's bytes, then loads every stage and scores its golden rows.
+
+        Raises `BundleError` for what a service would refuse, and for any stray file.
+        """
+        verify_files(self._path(version), self._signing_key)
+        bundle = self.load(version)
+        for refusal in bundle.refusals.values():
             raise refusal
-        return manifest
+        for stage, estimator in bundle.estimators.items():
+            check_golden(bundle, stage, estimator_scores(estimator, bundle.golden_rows))
+        return bundle.manifest
 
     # --- changing -------------------------------------------------------------------------------------------
 
     def register(self, draft: BundleDraft) -> str:
         """Writes a new version, activates nothing, and returns its name."""
         with self._locked():
-            version = write_bundle(self.folder, draft, self._schema, self._signing_key).name
+            try:
+                version = write_bundle(self.folder, draft, self._schema, self._signing_key).name
+            except OSError as error:
+                raise RegistryError(f"{self.folder}: cannot write a version: {error}") from error
             self._append(HistoryEntry(_now(), "register", version))
         return version
 
@@ -133,8 +147,10 @@ class Registry:
         return previous
 
     def _append(self, entry: HistoryEntry) -> None:
-        with (self.folder / HISTORY_FILE).open("ab") as file:
-            file.write(msgspec.json.encode(entry) + b"\n")
+        path = self.folder / HISTORY_FILE
+        torn = path.exists() and not path.read_bytes().endswith(b"\n")
+        with path.open("ab") as file:
+            file.write((b"\n" if torn else b"") + msgspec.json.encode(entry) + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -155,6 +171,3 @@ class Registry:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-__all__ = ["BundleError", "HistoryEntry", "Registry"]

@@ -67,6 +67,7 @@ class WorkerBoard:
         self._pid = -1
         self._pulse: mmap.mmap | None = None
         self._failures_in_a_row = 0
+        self._report: WorkerReport | None = None
 
     @property
     def pid(self) -> int:
@@ -84,6 +85,7 @@ class WorkerBoard:
 
     def leave(self) -> None:
         """Gives the place up."""
+        self._report = None
         if self._pid == os.getpid():
             for suffix in ("json", "pulse"):
                 self._path(suffix).unlink(missing_ok=True)
@@ -95,7 +97,8 @@ class WorkerBoard:
             _PULSE.pack_into(self._pulse, 0, at, self._failures_in_a_row, success)
 
     def post(self, report: WorkerReport) -> None:
-        """Puts up this worker's report in place of its last one."""
+        """Puts up this worker's report in place of its last one. Raises `OSError`; this worker sees it all the same."""
+        self._report = report
         path = self._path("json")
         draft = path.with_suffix(".draft")
         draft.write_bytes(msgspec.json.encode(report))
@@ -112,18 +115,20 @@ class WorkerBoard:
                 continue
             try:
                 report = msgspec.json.decode(path.read_bytes(), type=WorkerReport)
-                pulse = _read_pulse(path.with_suffix(".pulse"))
+                pulse = _unpacked(path.with_suffix(".pulse").read_bytes())
             except FileNotFoundError:  # it left between the two looks
                 continue
             found.append((report, pulse))
+        if self._report is not None and all(report.pid != self._pid for report, _ in found):
+            found.append((self._report, _unpacked(self._pulse or bytes(_PULSE.size))))
         return sorted(found, key=lambda place: place[0].started)
 
     def _path(self, suffix: str) -> Path:
         return self._folder / f"{self._pid}.{suffix}"
 
 
-def _read_pulse(path: Path) -> Pulse:
-    at, failures, success = _PULSE.unpack(path.read_bytes())
+def _unpacked(record: bytes | mmap.mmap) -> Pulse:
+    at, failures, success = _PULSE.unpack(record)
     return Pulse(at, failures, success) if at else Pulse(None, 0, None)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from app.contract.schema import FeatureSchema, Matrix
 from app.errors import AllStagesFailedError, BundleError, GoldenRowsError, StageFailedError
-from app.model.bundle import Bundle
+from app.model.bundle import Bundle, check_golden
 from app.model.manifest import STAGE_NAMES
-from app.model.scorer import TOLERANCE, Scorer, Scores, build_scorer, estimator_scores
+from app.model.scorer import Scorer, Scores, build_scorer, estimator_scores
 from app.serving.deadline import DeadlineCaller
 from app.serving.stage import Probe, Stage
 
@@ -26,6 +26,7 @@ WARNINGS = {
 
 BASELINE_THRESHOLD = 0.5
 _PROOF_ROWS = 1_000
+_LOADING_DEADLINE_S = 30.0
 
 Rule = Callable[[Matrix], Scores]
 
@@ -113,20 +114,21 @@ class ChainBuilder:
         if name not in bundle.estimators:
             return None
         entry = bundle.manifest.stages[name]
-        estimator, rows = bundle.estimators[name], bundle.golden_rows
-        probe = Probe(rows, np.array(entry.golden_scores))
+        probe = Probe(bundle.golden_rows, np.array(entry.golden_scores))
         deadline_s = self.primary_deadline_s if name == PRIMARY else self.fallback_deadline_s
         caller = DeadlineCaller(name, self.max_abandoned_threads)
-        scorer, note = self._proven_scorer(name, estimator, entry.threshold, probe)
+        scorer, note = self._proven_scorer(name, bundle)
         return Stage(name, scorer, entry.threshold, probe, deadline_s, caller, self.breaker_failures, note)
 
-    def _proven_scorer(self, name: str, estimator: object, threshold: float, probe: Probe) -> tuple[Scorer, str | None]:
+    def _proven_scorer(self, name: str, bundle: Bundle) -> tuple[Scorer, str | None]:
         # Loading may take its time, but a model that hangs must not keep the service from starting.
         loading = DeadlineCaller(f"{name}-proof", 1)
-        proof_rows = np.vstack([probe.rows, self.schema.sample(_PROOF_ROWS)])
+        estimator, rows = bundle.estimators[name], bundle.golden_rows
+        threshold = bundle.manifest.stages[name].threshold
+        proof_rows = np.vstack([rows, self.schema.sample(_PROOF_ROWS)])
         try:
-            scores = loading.call(partial(estimator_scores, estimator, probe.rows), _LOADING_DEADLINE_S)
-            _check_golden(name, scores, probe)
+            scores = loading.call(partial(estimator_scores, estimator, rows), _LOADING_DEADLINE_S)
+            check_golden(bundle, name, scores)
             return loading.call(partial(build_scorer, estimator, threshold, proof_rows), _LOADING_DEADLINE_S)
         except GoldenRowsError:
             raise
@@ -141,15 +143,3 @@ class ChainBuilder:
         return Stage(
             BASELINE, _RuleScorer(self.rule), BASELINE_THRESHOLD, Probe(example), 1.0, caller, self.breaker_failures
         )
-
-
-_LOADING_DEADLINE_S = 30.0
-
-
-def _check_golden(name: str, scores: Scores, probe: Probe) -> None:
-    if scores.shape != (len(probe.rows),) or not np.isfinite(scores).all():
-        raise GoldenRowsError(name, "its scores of the golden rows are not finite numbers, one a row")
-    assert probe.scores is not None  # noqa: S101 - a model's probe always promises scores
-    difference = float(np.max(np.abs(scores - probe.scores)))
-    if difference > TOLERANCE:
-        raise GoldenRowsError(name, f"scores of the golden rows differ by {difference:.3g} from the manifest's")

@@ -135,7 +135,10 @@ class HealthCheck:
         """Puts this worker's report on the board and logs a change of status."""
         with self._posting:  # the background and a request may both have news
             report = self._report()
-            self._board.post(report)
+            try:
+                self._board.post(report)
+            except OSError as error:  # only the other workers miss it
+                self.failures.note(f"the worker board cannot be written: {error.strerror or error}")
             if report.status != self._status:
                 self._log.warning("health.changed", status=report.status, before=self._status, causes=report.causes)
                 self._status = report.status

@@ -107,23 +107,24 @@ class Recorder:
         errors: list[dict[str, Any]] | None = None
         if rejected is not None:
             errors = [{"feature": problem.feature, "code": problem.code} for problem in rejected.problems]
-        record = PredictionRecord(
-            timestamp=datetime.now(UTC),
-            level="warning",
-            event="prediction.rejected",
-            pid=os.getpid(),
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            success=False,
-            model_used=NONE,
-            model_version=None,
-            latency_ms=round(context.elapsed_ms, 3),
-            error=message,
-            errors=errors,
-            row=row,
+        # Rendered carefully: a client's own words are in it.
+        return render(
+            PredictionRecord(
+                timestamp=datetime.now(UTC),
+                level="warning",
+                event="prediction.rejected",
+                pid=os.getpid(),
+                request_id=context.request_id,
+                trace_id=context.trace_id,
+                success=False,
+                model_used=NONE,
+                model_version=None,
+                latency_ms=round(context.elapsed_ms, 3),
+                error=message,
+                errors=errors,
+                row=row,
+            )
         )
-        # A client's own words are in it, and those may hold what strict UTF-8 cannot.
-        return render(msgspec.structs.asdict(record)) if not message.isascii() else _encoder.encode(record)
 
     def _failed(self, message: str, row: Row, context: RequestContext) -> bytes:
         return _encoder.encode(

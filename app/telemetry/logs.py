@@ -87,13 +87,20 @@ class LogSink:
         self._write([{"timestamp": now(), "level": "warning", "event": "log.dropped", "lines_total": total}])
 
 
-def render(event: Mapping[str, Any]) -> bytes:
+def render(event: Mapping[str, Any] | msgspec.Struct) -> bytes:
     """One event as one JSON line. No value, whatever a client put into it, can break the line or raise."""
     try:
         return _encoder.encode(event)
-    except (TypeError, ValueError):
-        # Lone surrogates and foreign types: escaped or shown as text instead.
-        return json.dumps(event, default=str).encode()
+    except (TypeError, ValueError, OverflowError):
+        return _rendered_carefully(event)
+
+
+def _rendered_carefully(event: Mapping[str, Any] | msgspec.Struct) -> bytes:
+    """Lone surrogates escaped, foreign objects as text, NaN as null: what the fast encoder refuses or nulls."""
+    text = json.dumps(msgspec.to_builtins(event, enc_hook=str, str_keys=True))
+    if "NaN" in text or "Infinity" in text:
+        text = json.dumps(json.loads(text, parse_constant=lambda _: None))
+    return text.encode()
 
 
 def now() -> str:

@@ -27,6 +27,8 @@ Progress: TypeAlias = Callable[[str], None]
 
 WARM_UP_DAYS = 14
 """Readings without a past to be compared with teach nothing."""
+MIN_TRAINING_DAYS = 6
+"""What must be left between warm-up and the held-out part: most of a week."""
 HELD_OUT_SHARE = 0.25
 """Last part of the time span: seen only by the evaluation."""
 VALIDATION_SHARE = 0.2
@@ -65,11 +67,10 @@ def split_by_time(time: NDArray[np.int64], labels: Labels, source: str) -> Split
     begin, end = int(time.min()), int(time.max()) + 1
     cut = end - int((end - begin) * HELD_OUT_SHARE)
     warm = begin + WARM_UP_DAYS * _DAY
-    if warm >= cut:
-        days = (end - begin) / _DAY
-        needed = WARM_UP_DAYS / (1 - HELD_OUT_SHARE)
-        raise DataError(source, f"{days:.0f} days of history are too little to train on; more than {needed:.0f} "
-                                "are needed, several months are good")  # fmt: skip
+    if cut - warm < MIN_TRAINING_DAYS * _DAY:
+        days, needed = (end - begin) / _DAY, (WARM_UP_DAYS + MIN_TRAINING_DAYS) / (1 - HELD_OUT_SHARE)
+        raise DataError(source, f"{days:.1f} days of history are too little to train on; at least {needed:.1f} are "
+                                "needed, several months are good")  # fmt: skip
     middle = cut - int((cut - warm) * VALIDATION_SHARE)
     parts = {
         "fitting": (time >= warm) & (time < middle),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from app.contract.schema import FeatureSchema, Matrix
 from app.errors import DataError
 from app.model.bundle import GOLDEN_ROWS, BundleDraft
 from app.model.manifest import Training
-from app.training.anomalies import ANOMALY_RATE, inject_anomalies
+from app.training.anomalies import inject_anomalies
 from app.training.card import card_files
 from app.training.evaluate import Evaluation, evaluate
 from app.training.features import build_features, epoch_microseconds
@@ -21,10 +22,11 @@ from app.training.fit import Labels, Progress, fit_stages, split_by_time
 from app.training.history import LABEL, data_digest, read_history
 from app.training.synthetic import DAYS, SERIES, synthetic_history
 
-STEPS = 8
-"""How often a run calls its progress callback."""
+STEPS = 7
+"""How often `train` calls its progress callback."""
 
-LabelOrigin = Literal["synthetic", "given", "injected"]
+Places: TypeAlias = NDArray[np.intp]
+LabelOrigin: TypeAlias = Literal["synthetic", "given", "injected"]
 
 _LABEL_NOTES: dict[LabelOrigin, str] = {
     "synthetic": "The data is synthetic: the labels are exact, and real data will be less kind.",
@@ -64,9 +66,9 @@ def synthetic_data(seed: int, days: int = DAYS, series: int = SERIES) -> Trainin
     return TrainingData(frame, "synthetic data", f"synthetic, seed {seed}: {_summary(frame)}", "synthetic")
 
 
-def file_data(path: Path, seed: int) -> TrainingData:
+def file_data(path: Path, seed: int, schema: FeatureSchema | None = None) -> TrainingData:
     """The history in a file; without labels, known anomalies drawn from `seed` are put into it. Raises `DataError`."""
-    history = read_history(path)
+    history = read_history(path, schema)
     if history.labelled:
         description = f"{path.name}: {_summary(history.frame)}"
         return TrainingData(history.frame, history.source, description, "given", history.notices)
@@ -118,9 +120,7 @@ def choose_golden_rows(rows: Matrix, labels: Labels, source: str) -> Matrix:
     return rows[np.sort(chosen)]
 
 
-def _spread(
-    places: np.ndarray[tuple[int], np.dtype[np.int64]], count: int
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _spread(places: Places, count: int) -> Places:
     return places[np.linspace(0, len(places) - 1, count).astype(np.int64)]
 
 

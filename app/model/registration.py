@@ -1,0 +1,109 @@
+"""A new version from joblib files that were made elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from app.contract.schema import FeatureSchema, Matrix, Rejected, Row
+from app.errors import BundleError, ContractMismatchError, DataError, UnpickleError
+from app.model.bundle import GOLDEN_ROWS, BundleDraft
+from app.model.manifest import Training
+from app.model.scorer import estimator_scores
+
+
+def draft_from_files(
+    files: Mapping[str, Path], golden: Path, schema: FeatureSchema, threshold: float | None, command: str
+) -> BundleDraft:
+    """A draft of the estimators in `files` (by stage), with golden rows and reference from the CSV `golden`.
+
+    Unpickles the files: they are trusted as far as whoever runs the command trusts them. Without a `threshold`
+    it is 0.5, or an outlier detector's own.
+
+    Raises `DataError` or `BundleError`.
+    """
+    rows = read_rows(golden, schema)
+    estimators = {stage: _load(path, rows, schema) for stage, path in files.items()}
+    thresholds = {
+        stage: threshold if threshold is not None else _own_threshold(estimator)
+        for stage, estimator in estimators.items()
+    }
+    every = max(1, len(rows) // GOLDEN_ROWS)
+    return BundleDraft(
+        estimators=estimators,
+        thresholds=thresholds,
+        golden_rows=rows[::every][:GOLDEN_ROWS],
+        reference_rows=rows,
+        training=Training(
+            command=command,
+            data=f"{golden.name}, {len(rows)} rows; trained elsewhere",
+            data_digest=hashlib.sha256(rows.tobytes()).hexdigest(),
+            rows=len(rows),
+        ),
+    )
+
+
+def read_rows(path: Path, schema: FeatureSchema) -> Matrix:
+    """The contract rows of a CSV file, shape (n, number of features); further columns are passed over.
+
+    Raises `DataError` that names the row (the header is row 1).
+    """
+    rows: list[Row] = []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for record in csv.DictReader(file):
+                rows.append(_row(path, len(rows) + 2, record, schema))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(path, f"cannot be read as CSV: {error}") from error
+    if not rows:
+        raise DataError(path, "holds no rows")
+    return schema.matrix(rows)
+
+
+def _row(path: Path, number: int, record: Mapping[str, str | None], schema: FeatureSchema) -> Row:
+    reading: dict[str, object] = {}
+    for name in schema.names:
+        if name in record:
+            value = record[name]
+            try:
+                reading[name] = float(value or "")
+            except ValueError:
+                reading[name] = value
+    checked = schema.check(reading)
+    if isinstance(checked, Rejected):
+        raise DataError(path, checked.message, row=number)
+    return checked
+
+
+def _load(path: Path, rows: Matrix, schema: FeatureSchema) -> Any:
+    try:
+        estimator = joblib.load(path)
+    except Exception as error:
+        raise UnpickleError(f"{path}: cannot be unpickled: {type(error).__name__}: {error}") from error
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and tuple(names) != schema.names:
+        raise ContractMismatchError(
+            f"{path}: fitted on the columns {list(names)}, the contract is {list(schema.names)}"
+        )
+    try:
+        scores = estimator_scores(estimator, rows)
+    except Exception as error:
+        raise BundleError(f"{path}: cannot score the golden rows: {type(error).__name__}: {error}") from error
+    if scores.shape != (len(rows),) or not np.isfinite(scores).all():
+        raise BundleError(f"{path}: its scores are not finite numbers, one a row")
+    if scores.min() < 0 or scores.max() > 1:
+        raise BundleError(
+            f"{path}: its scores reach from {scores.min():.4g} to {scores.max():.4g}; "
+            "a score is a probability, between 0 and 1"
+        )
+    return estimator
+
+
+def _own_threshold(estimator: Any) -> float:
+    return -float(estimator.offset_) if hasattr(estimator, "offset_") else 0.5

@@ -1,0 +1,126 @@
+"""Small stand-ins: models that misbehave in one way each, a clock that is set by hand, a log in memory."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import structlog
+
+from app.contract.schema import Matrix
+from app.telemetry.logs import LogSink, event_logger
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class MemorySink(LogSink):
+    """A log sink that keeps its events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[Any] = []
+
+    def put(self, line: Any) -> None:
+        self.events.append(line)
+
+    def named(self, event: str) -> list[Any]:
+        """The events of one name."""
+        return [entry for entry in self.events if isinstance(entry, dict) and entry["event"] == event]
+
+
+def logger(sink: LogSink) -> structlog.typing.FilteringBoundLogger:
+    return event_logger(sink, "DEBUG")
+
+
+class ConstantScorer:
+    """Gives every row the same score."""
+
+    def __init__(self, value: float = 0.25, *, compiled: bool = True) -> None:
+        self.value = value
+        self.compiled = compiled
+        self.calls = 0
+
+    def score(self, rows: Matrix) -> Any:
+        self.calls += 1
+        return np.full(len(rows), self.value)
+
+
+class RaisingScorer:
+    """Fails while `broken` is set."""
+
+    compiled = True
+
+    def __init__(self) -> None:
+        self.broken = True
+        self.calls = 0
+
+    def score(self, rows: Matrix) -> Any:
+        self.calls += 1
+        if self.broken:
+            raise ValueError("the model is broken")
+        return np.full(len(rows), 0.75)
+
+
+class OddScorer:
+    """Answers with whatever it was given, whether or not that is an answer."""
+
+    compiled = True
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def score(self, rows: Matrix) -> Any:
+        return self.answer
+
+
+class HangingScorer:
+    """Does not answer before it is released."""
+
+    compiled = False
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+
+    def score(self, rows: Matrix) -> Any:
+        self.release.wait(30)
+        return np.full(len(rows), 0.5)
+
+
+class RaisingModel:
+    """A picklable estimator that cannot predict."""
+
+    def predict_proba(self, X: Matrix) -> Matrix:
+        raise RuntimeError("this model cannot predict")
+
+
+class NanModel:
+    """A picklable estimator that predicts NaN."""
+
+    def predict_proba(self, X: Matrix) -> Matrix:
+        return np.full((len(X), 2), np.nan)
+
+
+class ConstantModel:
+    """A picklable estimator that gives every row the same probability, and has no compiled form.
+
+    All of its kind answer only while `unhindered` is set, which it is unless a test clears it.
+    """
+
+    unhindered = threading.Event()
+    unhindered.set()
+
+    def __init__(self, value: float = 0.9) -> None:
+        self.value = value
+
+    def predict_proba(self, X: Matrix) -> Matrix:
+        self.unhindered.wait(30)
+        return np.column_stack([np.full(len(X), 1 - self.value), np.full(len(X), self.value)])

@@ -1,0 +1,137 @@
+"""Following the registry's pointer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.contract.schema import FeatureSchema
+from app.model.registry import Registry
+from app.serving.reload import ModelFollower
+from tests.conftest import draft_of
+from tests.fakes import ConstantModel, MemorySink, logger
+from tests.unit.serving.test_chain import builder
+
+
+@pytest.fixture
+def sink() -> MemorySink:
+    return MemorySink()
+
+
+@pytest.fixture
+def follower(registry: Registry, schema: FeatureSchema, sink: MemorySink) -> ModelFollower:
+    return ModelFollower(registry, builder(schema), logger(sink))
+
+
+def serving(follower: ModelFollower) -> ModelFollower:
+    follower.load()
+    follower.arm()
+    return follower
+
+
+def corrupt(registry: Registry, version: str, name: str) -> None:
+    path = registry.folder / version / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_serves_the_active_version(follower: ModelFollower, version: str, sink: MemorySink) -> None:
+    """The ordinary start."""
+    serving(follower)
+    assert (follower.chain.version, follower.model_loaded, follower.refused) == (version, True, None)
+    assert [event["version"] for event in sink.named("bundle.loaded")] == [version]
+
+
+def test_starts_on_the_rule_where_nothing_is_active(follower: ModelFollower, sink: MemorySink) -> None:
+    """A service without a model still answers, and says why it has none."""
+    serving(follower)
+    assert [stage.name for stage in follower.chain.stages] == ["baseline"]
+    assert {event["reason"] for event in sink.named("bundle.refused")} == {"no active model version"}
+
+
+def test_starts_on_the_fallback_where_the_primary_is_tampered_with(
+    follower: ModelFollower, registry: Registry, version: str, sink: MemorySink
+) -> None:
+    """One bad file costs one stage."""
+    corrupt(registry, version, "primary.joblib")
+    serving(follower)
+    assert [stage.name for stage in follower.chain.stages] == ["fallback", "baseline"]
+    assert not follower.model_loaded
+    assert "SHA-256" in sink.named("bundle.refused")[0]["reason"]
+
+
+def test_starts_on_the_rule_where_the_pointer_names_nothing_real(follower: ModelFollower, registry: Registry) -> None:
+    """A pointer edited by hand must not stop the service."""
+    registry.folder.mkdir(parents=True)
+    (registry.folder / "ACTIVE").write_text("no-such-version\n")
+    serving(follower)
+    assert [stage.name for stage in follower.chain.stages] == ["baseline"]
+    assert "no-such-version" in follower.chain.absent["primary"]
+
+
+def test_takes_the_version_that_became_active_between_load_and_start(
+    follower: ModelFollower, registry: Registry, version: str, schema: FeatureSchema, logistic: Any
+) -> None:
+    """A worker that is replaced hours later must not come back with the master's old copy."""
+    follower.load()
+    newer = registry.register(draft_of(schema, primary=logistic))
+    registry.activate(newer)
+    follower.arm()
+    assert follower.chain.version == newer
+
+
+def test_swaps_to_a_newly_activated_version(
+    follower: ModelFollower, registry: Registry, version: str, schema: FeatureSchema, logistic: Any
+) -> None:
+    """No restart is needed."""
+    serving(follower)
+    newer = registry.register(draft_of(schema, primary=logistic))
+    registry.activate(newer)
+    follower.follow()
+    assert follower.chain.version == newer
+    registry.rollback()
+    follower.follow()
+    assert follower.chain.version == version
+
+
+def test_keeps_the_old_version_where_the_new_one_is_bad(
+    follower: ModelFollower, registry: Registry, version: str, schema: FeatureSchema, sink: MemorySink
+) -> None:
+    """Even a half-usable newcomer does not replace a whole version; the refusal is told once."""
+    serving(follower)
+    newer = registry.register(draft_of(schema, primary=ConstantModel(), fallback=ConstantModel(0.1)))
+    registry.activate(newer)
+    corrupt(registry, newer, "primary.joblib")
+    for _ in range(3):
+        follower.follow()
+    assert follower.chain.version == version
+    assert follower.refused is not None
+    assert newer in follower.refused
+    assert len(sink.named("bundle.refused")) == 1
+
+
+def test_forgets_a_refusal_once_the_pointer_is_right_again(
+    follower: ModelFollower, registry: Registry, version: str
+) -> None:
+    """Rolling the pointer back mends health."""
+    serving(follower)
+    (registry.folder / "ACTIVE").write_text("no-such-version\n")
+    follower.follow()
+    assert follower.refused is not None
+    (registry.folder / "ACTIVE").write_text(version + "\n")
+    follower.follow()
+    assert follower.chain.version == version
+    assert not follower.refused
+
+
+def test_goes_on_serving_where_the_pointer_disappears(
+    follower: ModelFollower, registry: Registry, version: str
+) -> None:
+    """A vanished volume is no reason to stop answering."""
+    serving(follower)
+    (registry.folder / "ACTIVE").unlink()
+    follower.follow()
+    assert follower.chain.version == version
+    assert follower.refused is not None
