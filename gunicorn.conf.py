@@ -1,5 +1,6 @@
 """gunicorn's configuration. Every value comes from the service's own settings: see the table in README.md."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -28,7 +29,7 @@ preload_app = True
 timeout = _settings.worker_timeout_s
 graceful_timeout = _settings.graceful_timeout_s
 keepalive = int(_settings.keep_alive_s)
-worker_tmp_dir = str(_settings.runtime_dir)
+worker_tmp_dir = str(_settings.runtime_dir.parent)
 # Its control socket would be a thread in the master, which forks.
 control_socket_disable = True
 
@@ -50,5 +51,7 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def]
 
 
 def on_exit(server):  # type: ignore[no-untyped-def]
-    """The last thing the master does."""
-    shutil.rmtree(_settings.runtime_dir, ignore_errors=True)
+    """The last thing the master does: take away what the service made, and nothing that was there before."""
+    shutil.rmtree(_settings.runtime_dir / "board", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _settings.runtime_dir.rmdir()

@@ -51,8 +51,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     Loads the active model but calls nothing of it and starts no thread, so that it may run before a fork. The
     server calls `start` in each worker; one that knows no such hook is served by the first request.
     """
+    if settings is None:
+        try:
+            return create_app(load_settings())
+        except SettingsError as error:
+            raise SystemExit(str(error)) from None  # whoever starts the process reads the list, not a traceback
     from_command_line = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
-    settings = settings or load_settings()
     schema, rule = _contract(settings)
     # A command's stdout is its result; its log goes to stderr.
     sink = LogSink(fd=2 if from_command_line else 1, limit=settings.log_queue_lines)

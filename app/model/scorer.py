@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from app.contract.schema import Matrix
 
@@ -77,7 +78,7 @@ class LogisticScorer:
     compiled: ClassVar[bool] = True
 
     def score(self, rows: Matrix) -> Scores:
-        scores: Scores = 1.0 / (1.0 + np.exp(-((rows * self.weights).sum(axis=1) + self.intercept)))
+        scores: Scores = expit((rows * self.weights).sum(axis=1) + self.intercept)
         return scores
 
 

@@ -99,6 +99,7 @@ class WorkerBoard:
     def post(self, report: WorkerReport) -> None:
         """Puts up this worker's report in place of its last one. Raises `OSError`; this worker sees it all the same."""
         self._report = report
+        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path("json")
         draft = path.with_suffix(".draft")
         draft.write_bytes(msgspec.json.encode(report))

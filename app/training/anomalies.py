@@ -35,8 +35,6 @@ _MAGNITUDES: Mapping[Kind, tuple[float, float]] = {
 _HIGHEST = 1e6
 """Upper end of the contract's range of `metric_value`."""
 
-_SIGNIFICANT_DIGITS = 6
-
 
 @dataclass(frozen=True, slots=True)
 class _Event:
@@ -89,7 +87,7 @@ def _inject(
             direction = -direction  # the next one goes the other way, so that the series stays in its range
         labelled[span] = True
     changed = values != original
-    values[changed] = _rounded(np.clip(values[changed], 0.0, _HIGHEST))
+    values[changed] = six_digits(np.clip(values[changed], 0.0, _HIGHEST))
     return values, (labelled & (values != original)).astype(np.int64)
 
 
@@ -118,6 +116,6 @@ def _usual_step(values: Floats) -> float:
     return max(usual, 0.02 * float(np.median(values)), 0.02 * float(np.mean(values)), 1e-3)
 
 
-def _rounded(values: Floats) -> Floats:
-    """Six significant digits, so that a last bit that differs between machines never reaches the data."""
-    return np.array([float(f"{value:.{_SIGNIFICANT_DIGITS}g}") for value in values.tolist()], dtype=np.float64)
+def six_digits(values: Floats) -> Floats:
+    """Rounded to six significant digits, so that a last bit that differs between machines never reaches the data."""
+    return np.array([float(f"{value:.6g}") for value in values.tolist()], dtype=np.float64)

@@ -101,8 +101,7 @@ when both models fail.
 
 ## Limits
 
-- Figures hold for data like the above. Check the live accuracy (`POST /feedback`) and the drift metrics, and retrain on
-  your own history (`flask train --data metrics.csv`) when they differ.
+- Figures hold for data like the above. Retrain on your own history: `flask train --data metrics.csv`.
 - A series needs about two weeks of history before its features mean what they meant in training.
 - After a lasting change of level, readings look unusual until the 7-day average has followed.
 - A slow drift is no anomaly to this model: each reading is compared with the weeks just before it.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from app.training.anomalies import inject_anomalies
+from app.training.anomalies import inject_anomalies, six_digits
 
 DAYS = 120
 SERIES = 40
@@ -14,7 +14,6 @@ MAX_SERIES = 200
 
 _START = np.datetime64("2024-01-01T00:00:00", "us")  # a Monday
 _REGIONS = 8
-_DECIMALS = 4
 _HIGHEST = 1e6
 
 
@@ -26,14 +25,14 @@ def synthetic_history(seed: int, days: int = DAYS, series: int = SERIES) -> pd.D
     """
     rng = np.random.default_rng(seed)
     hours = np.arange(days * 24)
-    values = np.round(np.clip(_levels(rng, hours, series), 0.0, _HIGHEST), _DECIMALS)
+    values = six_digits(np.clip(_levels(rng, hours, series), 0.0, _HIGHEST).ravel())
     number = np.repeat(np.arange(series), len(hours))
     history = pd.DataFrame(
         {
             "timestamp": pd.to_datetime(np.tile(_START + hours.astype("timedelta64[h]"), series), utc=True),
             "region_id": (number % _REGIONS).astype(np.float64),
             "product_id": (1 + 4 * (number // _REGIONS)).astype(np.float64),
-            "metric_value": values.ravel(),
+            "metric_value": values,
         }
     )
     history = history[_present(rng, series, len(hours)).ravel()]

@@ -91,28 +91,26 @@ class Connection(asyncio.Protocol):
         self._endpoint.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused or self._transport.is_closing():
             return
         if not self._reading_request:
-            self._head_bytes = 0
             self.deadline = self._clock() + self._endpoint.request_timeout_s
-        if self._reading_head or not self._reading_request:
-            self._head_bytes += len(data)
+        head_goes_on = self._reading_head
         try:
             self._parser.feed_data(data)
-            if self._reading_head and self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431, f"The request's head is larger than {MAX_HEAD_BYTES} bytes")
+            if head_goes_on and self._reading_head:
+                self._count_head(len(data))  # a header without end never reaches `on_header`
         except httptools.HttpParserUpgrade:
             self._transport.close()  # the request itself was answered; there is no other protocol to go on in
-        except httptools.HttpParserCallbackError as error:
+        except httptools.HttpParserCallbackError:
             if not self._refused:
-                raise error.__context__ or error from error
+                raise
         except httptools.HttpParserInvalidMethodError:
             self._refuse(501, "The request's method is not known")
         except httptools.HttpParserError as error:
             self._refuse(400, f"The request is not valid HTTP: {error}")
-        except _Refused:
-            pass
+        except _Refused:  # from `_count_head`; what a callback raises comes as HttpParserCallbackError
+            return
 
     def eof_received(self) -> bool:
         if self._reading_request and not self._refused:
@@ -133,6 +131,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = bytearray()
+        self._head_bytes = 0
         self._reading_request = self._reading_head = True
 
     def on_url(self, url: bytes) -> None:
@@ -142,13 +141,12 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value))
+        self._count_head(len(name) + len(value))
         if len(self._headers) > MAX_HEADERS:
             self._stop(431, f"The request has more than {MAX_HEADERS} headers")
 
     def on_headers_complete(self) -> None:
         self._reading_head = False
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._stop(431, f"The request's head is larger than {MAX_HEAD_BYTES} bytes")
         hosts = expects = 0
         for name, value in self._headers:
             if name == b"host":
@@ -171,7 +169,6 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self._reading_request = False
         self._answer()
-        self._head_bytes = 0
 
     # --- answering ------------------------------------------------------------------------------------------
 
@@ -200,6 +197,11 @@ class Connection(asyncio.Protocol):
         if self._endpoint.access_log is not None:
             duration_ms = (time.perf_counter() - started) * 1000
             self._endpoint.access_log(environ, int(reply.status[:3]), duration_ms, len(reply.body))
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._stop(431, f"The request's head is larger than {MAX_HEAD_BYTES} bytes")
 
     def _check_size(self, size: int) -> None:
         limit = self._endpoint.max_body_bytes
@@ -233,8 +235,10 @@ class Connection(asyncio.Protocol):
         """The deadline has passed: tell a slow client, cut off a silent one."""
         if self._reading_request and not self._refused:
             self._refuse(408, f"The request was not complete after {self._endpoint.request_timeout_s:g} s")
+        elif self._refused or self._transport.get_write_buffer_size():
+            self._transport.abort()  # it reads nothing either, so nothing more can be told
         else:
-            self._transport.abort() if self._refused else self._transport.close()
+            self._transport.close()
 
     def close_if_idle(self) -> None:
         """For shutting down: a connection between two requests ends now, any other after its reply."""

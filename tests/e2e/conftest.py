@@ -150,7 +150,7 @@ class Service:
         return [line for line in self.log_lines() if line["event"] == name]
 
     def settled_log_lines(self) -> list[dict[str, Any]]:
-        """The log once all that happened before has arrived in it. For a service of one worker, whose log is in order."""
+        """The log once all that happened before has arrived in it; for one worker only, whose log is in order."""
         marker = f"marker-{uuid.uuid4().hex}"
         self.request("GET", "/not-an-endpoint", headers={"X-Request-ID": marker})
         lines: list[dict[str, Any]] = []
@@ -214,9 +214,9 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory, schema: FeatureSchema) 
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Service]:
-    """A service with default settings and one worker, shared by a module's tests."""
+    """A service with default settings and one worker. Shared: a test that stops, kills or breaks one starts its own."""
     with Service(tmp_path_factory.mktemp("service"), models_dir) as running:
         yield running
 

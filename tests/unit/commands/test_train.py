@@ -15,7 +15,7 @@ from app.contract.schema import Feature, FeatureSchema
 from app.model.registry import Registry
 from app.training.synthetic import synthetic_history
 
-SMALL = ["--seed", "3", "--days", "28", "--series", "3"]
+SMALL = ["--seed", "3", "--days", "35", "--series", "5"]
 
 
 class OtherSchema(FeatureSchema):
@@ -47,7 +47,7 @@ def test_a_later_version_is_only_activated_on_request(registry: Registry, schema
     document = json.loads(first.stdout)
     assert (document["active"], document["previous"]) == (False, version)
     assert registry.active() == version
-    assert document["training"]["command"] == "flask train --seed 3 --days 28 --series 3"
+    assert document["training"]["command"] == "flask train --seed 3 --days 35 --series 5"
     assert set(document["metrics"]) == {"primary", "fallback", "baseline"}
 
     second = run(registry, schema, *SMALL, "--seed", "4", "--activate")
@@ -61,7 +61,7 @@ def test_says_where_the_anomalies_come_from_when_the_file_has_no_labels(
 ) -> None:
     """In the output, in the manifest and on the card."""
     path = tmp_path / "my metrics.csv"
-    synthetic_history(seed=2, days=28, series=3).drop(columns="is_anomaly").to_csv(path, index=False)
+    synthetic_history(seed=2, days=35, series=5).drop(columns="is_anomaly").to_csv(path, index=False)
     result = run(registry, schema, "--data", str(path), "--json")
     assert result.exit_code == 0
     document = json.loads(result.stdout)
@@ -119,7 +119,7 @@ def test_options_of_synthetic_data_do_not_go_with_a_file(registry: Registry, sch
 
 
 def test_importing_the_commands_is_cheap() -> None:
-    """pandas and matplotlib are loaded by a run, not by `flask --help`."""
+    """Importing pandas and matplotlib is a run's business, not that of `flask --help`."""
     code = (
         "import sys, app.commands.train, app.commands.features\n"
         "print([name for name in ('pandas', 'matplotlib', 'sklearn', 'duckdb') if name in sys.modules])"

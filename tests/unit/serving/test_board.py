@@ -100,6 +100,7 @@ def test_a_worker_that_left_is_gone(board: WorkerBoard) -> None:
 def test_its_own_report_is_there_even_when_the_folder_is_not(board: WorkerBoard, tmp_path: Path) -> None:
     """Health must answer when shared memory is full or gone."""
     (tmp_path / "board").rename(tmp_path / "elsewhere")
+    (tmp_path / "board").write_text("in the way")
     with pytest.raises(OSError, match="board"):
         board.post(report(os.getpid()))
     board.beat(9.0, success=True)

@@ -28,7 +28,7 @@ def test_another_seed_gives_another_table() -> None:
 
 def test_the_default_run_is_pinned_to_its_digest(history: pd.DataFrame) -> None:
     """A change of the generator is a change of every model made with it, and must not happen unnoticed."""
-    assert data_digest(history) == "e633a43ed3eff898c57a67a348fedd99043c8dad80bc0ce0544edb0fc386afbe"
+    assert data_digest(history) == "950e8315c43733d8009573f131c30b7200aa79220e1a1c1893d881f21294da4a"
 
 
 def test_covers_a_grid_of_series_of_very_different_levels(history: pd.DataFrame) -> None:
@@ -60,7 +60,7 @@ def test_calm_readings_follow_the_hour_of_the_day(history: pd.DataFrame) -> None
 
 
 def test_values_are_in_the_contract_and_rounded(history: pd.DataFrame) -> None:
-    """Eleven digits at most: far above the last bit, in which machines may differ."""
+    """Six digits at most: far above the last bit, in which machines may differ."""
     values = history["metric_value"]
     assert values.between(0, 1e6).all()
-    assert [float(f"{value:.11g}") for value in values.tolist()] == values.tolist()
+    assert [float(f"{value:.6g}") for value in values.tolist()] == values.tolist()

@@ -1,0 +1,1 @@
+"""Measurements and checks against the running service that anyone can repeat."""
