@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ def available_cpus() -> int:
 def _runtime_dir() -> Path:
     shared_memory = Path("/dev/shm")  # noqa: S108 - the one place that is writable under a read-only root
     usable = os.access(shared_memory, os.W_OK)
-    return (shared_memory if usable else Path(tempfile.gettempdir())) / f"anomaly-service-{os.getpid()}"
+    return (shared_memory if usable else Path(tempfile.gettempdir())) / f"anomaly-service-{secrets.token_hex(4)}"
 
 
 class Settings(BaseModel):

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.http import parse_options_header
 
 from app.serving.prediction import RequestContext
 from app.telemetry.logs import render
 
 _CONTEXT = "anomaly.context"
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})(-.*)?", re.ASCII)
+_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
 _JSON_TYPE = re.compile(r"application/(json|[a-z0-9.+-]+\+json)", re.ASCII)
 
 
@@ -25,9 +27,11 @@ def request_context() -> RequestContext:
     environ = request.environ
     context = environ.get(_CONTEXT)
     if context is None:
+        trace = _trace(environ.get("HTTP_TRACEPARENT"))
         context = environ[_CONTEXT] = RequestContext(
             request_id=sane_request_id(environ.get("HTTP_X_REQUEST_ID")),
-            trace_id=_trace_id(environ.get("HTTP_TRACEPARENT")),
+            trace_id=trace[0] if trace else None,
+            trace_flags=trace[1] if trace else "00",
             started_s=time.perf_counter(),
         )
     return context
@@ -50,6 +54,8 @@ def read_json_body(max_bytes: int) -> bytes:
     stream, declared = environ["wsgi.input"], environ.get("CONTENT_LENGTH")
     try:
         if declared:
+            if not (declared.isascii() and declared.isdigit()):
+                raise BadRequest("Content-Length is not a number")
             if int(declared) > max_bytes:
                 raise _too_large(max_bytes)
             body: bytes = stream.read(int(declared))
@@ -61,7 +67,7 @@ def read_json_body(max_bytes: int) -> bytes:
                 raise _too_large(max_bytes)
         else:
             body = b""
-    except OSError as error:  # what servers raise over broken chunks
+    except (OSError, ParseException) as error:  # what servers raise over broken chunks
         raise BadRequest(f"The body could not be read: {error}") from None
     return body
 
@@ -77,19 +83,18 @@ def reply(body: bytes, status: int, media_type: str) -> Response:
     response = Response(body, status, content_type=media_type)
     response.headers["X-Request-ID"] = context.request_id
     if context.trace_id is not None:
-        response.headers["traceparent"] = f"00-{context.trace_id}-{os.urandom(8).hex()}-01"
+        response.headers["traceparent"] = f"00-{context.trace_id}-{os.urandom(8).hex()}-{context.trace_flags}"
     return response
 
 
 def _check_media_type(environ: Mapping[str, Any]) -> None:
     content_type = environ.get("CONTENT_TYPE", "")
     if content_type not in ("application/json", ""):
-        media_type, _, parameters = content_type.partition(";")
-        if not _JSON_TYPE.fullmatch(media_type.strip().lower()):
-            shown = media_type.strip()[:100]
-            raise UnsupportedMediaType(f"Send JSON with 'Content-Type: application/json', not {shown!r}")
-        charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-        if "charset=" in parameters.lower() and charset not in ("utf-8", "utf8", "us-ascii"):
+        media_type, options = parse_options_header(content_type)
+        if not _JSON_TYPE.fullmatch(media_type.lower()):
+            raise UnsupportedMediaType(f"Send JSON with 'Content-Type: application/json', not {media_type[:100]!r}")
+        charset = options.get("charset", "utf-8")
+        if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaType(f"JSON is UTF-8, not {charset[:40]!r}")
     encoding = environ.get("HTTP_CONTENT_ENCODING", "identity")
     if encoding.lower() != "identity":
@@ -100,8 +105,9 @@ def _too_large(max_bytes: int) -> RequestEntityTooLarge:
     return RequestEntityTooLarge(f"The body is larger than {max_bytes} bytes (MAX_BODY_BYTES)")
 
 
-def _trace_id(traceparent: str | None) -> str | None:
-    if traceparent is None:
+def _trace(traceparent: str | None) -> tuple[str, str] | None:
+    """(trace id, flags) of a W3C `traceparent`; None where it is malformed. Only versions above 00 may have more."""
+    match = _TRACEPARENT.fullmatch(traceparent) if traceparent is not None else None
+    if match is None or (match[1] == "00" and match[4] is not None):
         return None
-    match = _TRACEPARENT.fullmatch(traceparent)
-    return match[1] if match and match[1].strip("0") and not traceparent.startswith("ff") else None
+    return match[2], match[3]

@@ -79,7 +79,7 @@ def _destination(output: str) -> Iterator[IO[bytes]]:
 
 
 def _write_rows(file: IO[bytes], rows: Matrix, schema: FeatureSchema) -> None:
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
     encode = msgspec.json.Encoder().encode
     with tqdm(total=len(rows), unit="row", desc="writing") as bar:

@@ -95,7 +95,7 @@ def refuse_other_contract(schema: FeatureSchema) -> None:
 
 
 def _trained(request: _Request, schema: FeatureSchema) -> tuple[TrainingData, TrainingRun]:
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
     from app.training import run as training
     from app.training.synthetic import DAYS, SERIES

@@ -92,10 +92,7 @@ class Registry:
     def register(self, draft: BundleDraft) -> str:
         """Writes a new version, activates nothing, and returns its name."""
         with self._locked():
-            try:
-                version = write_bundle(self.folder, draft, self._schema, self._signing_key).name
-            except OSError as error:
-                raise RegistryError(f"{self.folder}: cannot write a version: {error}") from error
+            version = write_bundle(self.folder, draft, self._schema, self._signing_key).name
             self._append(HistoryEntry(_now(), "register", version))
         return version
 
@@ -162,11 +159,14 @@ class Registry:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer at a time, across processes."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        """One writer at a time, across processes. A folder that cannot be written is a `RegistryError`."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise RegistryError(f"{self.folder} cannot be changed: {error.strerror or error}") from error
 
 
 def _now() -> str:

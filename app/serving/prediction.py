@@ -17,6 +17,7 @@ class RequestContext:
 
     request_id: str
     trace_id: str | None
+    trace_flags: str
     started_s: float
     """`time.perf_counter()` when the request was complete."""
 

@@ -39,6 +39,7 @@ class LogSink:
         self.dropped = 0
         """Lines lost since the process started, because stdout was closed or not read."""
         self._dropped_reported = 0
+        self._torn = False
 
     def put(self, line: bytes | Mapping[str, Any]) -> None:
         """Takes one event, or one line that is already rendered (without its newline). Never blocks once started."""
@@ -57,10 +58,18 @@ class LogSink:
             self._writer.start()
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """Writes what waits, but gives a stalled reader no longer than `timeout_s`."""
+        """Writes what waits, but gives a stalled reader no longer than `timeout_s`.
+
+        Later lines are written at once again or, where the reader still stalls, counted as dropped.
+        """
+        if self._writer is None:
+            return
         self._stopping.set()
-        if self._writer is not None:
-            self._writer.join(timeout_s)
+        self._writer.join(timeout_s)
+        if self._writer.is_alive():
+            self._limit = 0
+        else:
+            self._writer = None
 
     def _drain(self) -> None:
         while True:
@@ -75,12 +84,14 @@ class LogSink:
 
     def _write(self, batch: list[bytes | Mapping[str, Any]]) -> None:
         lines = [line if isinstance(line, bytes) else render(line) for line in batch]
-        data = memoryview(b"\n".join(lines) + b"\n")
+        data = memoryview((b"\n" if self._torn else b"") + b"\n".join(lines) + b"\n")
+        total = len(data)
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
-        except OSError:  # closed: there is nobody left to tell but the counter
+        except OSError:  # closed or full: there is nobody left to tell but the counter
             self.dropped += len(batch)
+        self._torn = 0 < len(data) < total or (self._torn and bool(data))
 
     def _report_dropped(self) -> None:
         total, self._dropped_reported = self.dropped, self.dropped
@@ -91,16 +102,21 @@ def render(event: Mapping[str, Any] | msgspec.Struct) -> bytes:
     """One event as one JSON line. No value, whatever a client put into it, can break the line or raise."""
     try:
         return _encoder.encode(event)
-    except (TypeError, ValueError, OverflowError):
-        return _rendered_carefully(event)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        members = event if isinstance(event, Mapping) else msgspec.structs.asdict(event)
+        rendered = [f"{json.dumps(str(name))}: {_rendered_carefully(value)}" for name, value in members.items()]
+        return ("{" + ", ".join(rendered) + "}").encode()
 
 
-def _rendered_carefully(event: Mapping[str, Any] | msgspec.Struct) -> bytes:
-    """Lone surrogates escaped, foreign objects as text, NaN as null: what the fast encoder refuses or nulls."""
-    text = json.dumps(msgspec.to_builtins(event, enc_hook=str, str_keys=True))
-    if "NaN" in text or "Infinity" in text:
-        text = json.dumps(json.loads(text, parse_constant=lambda _: None))
-    return text.encode()
+def _rendered_carefully(value: object) -> str:
+    """Lone surrogates escaped, foreign objects as text, NaN as null; where even that fails, the value's type."""
+    try:
+        text = json.dumps(msgspec.to_builtins(value, enc_hook=str, str_keys=True))
+        if "NaN" in text or "Infinity" in text:
+            text = json.dumps(json.loads(text, parse_constant=lambda _: None))
+    except Exception:  # noqa: BLE001 - a foreign object's own `__str__` may raise anything, and a log must not
+        return json.dumps(f"<{type(value).__name__}>")
+    return text
 
 
 def now() -> str:
@@ -141,12 +157,16 @@ class SinkHandler(logging.Handler):
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - a library's wrong format string must not fail the request it logs about
+            message = f"{record.msg} {record.args}"
         event: dict[str, Any] = {
             "timestamp": now(),
             "level": record.levelname.lower(),
             "event": record.name,
             "pid": record.process,
-            "message": record.getMessage(),
+            "message": message,
         }
         if record.exc_info:
             event["exception"] = logging.Formatter().formatException(record.exc_info)

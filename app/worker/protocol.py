@@ -9,58 +9,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from email.utils import formatdate
 from typing import NoReturn, cast
 
 import httptools
-from structlog.typing import FilteringBoundLogger
 
 from app.api.exchange import sane_request_id
 from app.api.problem import PROBLEM_JSON, problem_body
-from app.worker.wsgi import Environ, Reply, Request, WsgiApp, build_environ, call_app, status_line
+from app.worker.endpoint import Endpoint
+from app.worker.wsgi import Reply, Request, build_environ, call_app, status_line
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
 MAX_URL_BYTES = 8 * 1024
+_HEAD_TOO_LARGE = f"The request's head is larger than {MAX_HEAD_BYTES} bytes"
+_UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 LINGER_S = 2.0
 """How long a refused client may go on sending before the connection is cut: closing at once would take the reply
 with it."""
 
-AccessLog = Callable[[Environ, int, float, int], None]
 
-
-@dataclass(slots=True)
-class Endpoint:
-    """What the connections of one worker share."""
-
-    app: WsgiApp
-    log: FilteringBoundLogger
-    max_body_bytes: int
-    request_timeout_s: float
-    keep_alive_s: float
-    access_log: AccessLog | None = None
-    connections: set[Connection] = field(default_factory=set)
-    requests: int = 0
-    closing: bool = False
-    """While set, every reply ends its connection."""
-    _date: bytes = b""
-    _date_second: int = -1
-
-    def date(self) -> bytes:
-        """The `Date` header, made once a second."""
-        second = int(time.time())
-        if second != self._date_second:
-            self._date, self._date_second = formatdate(second, usegmt=True).encode(), second
-        return self._date
-
-    def sweep(self, now: float) -> None:
-        """Cuts off the connections whose deadline has passed."""
-        for connection in [c for c in self.connections if c.deadline < now]:
-            connection.expire()
-
-
-class _Refused(Exception):  # noqa: N818 - stops the parser; never leaves this module
+class _Over(Exception):  # noqa: N818 - stops the parser; never leaves this module
     pass
 
 
@@ -75,8 +43,11 @@ class Connection(asyncio.Protocol):
         self._client = self._server = ("", 0)
         self._reading_request = False
         self._reading_head = False
+        self._upgrading = False
         self._refused = False
-        self._head_bytes = 0
+        self._over = False
+        self._steps = 0
+        self._bytes_without_step = 0
         self.deadline = clock() + endpoint.request_timeout_s
 
     # --- the transport's callbacks --------------------------------------------------------------------------
@@ -91,29 +62,27 @@ class Connection(asyncio.Protocol):
         self._endpoint.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused or self._transport.is_closing():
+        if self._over:
             return
-        if not self._reading_request:
-            self.deadline = self._clock() + self._endpoint.request_timeout_s
-        head_goes_on = self._reading_head
+        steps = self._steps
         try:
             self._parser.feed_data(data)
-            if head_goes_on and self._reading_head:
-                self._count_head(len(data))  # a header without end never reaches `on_header`
-        except httptools.HttpParserUpgrade:
-            self._transport.close()  # the request itself was answered; there is no other protocol to go on in
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError:
-            if not self._refused:
+            if not self._over:
                 raise
         except httptools.HttpParserInvalidMethodError:
             self._refuse(501, "The request's method is not known")
         except httptools.HttpParserError as error:
             self._refuse(400, f"The request is not valid HTTP: {error}")
-        except _Refused:  # from `_count_head`; what a callback raises comes as HttpParserCallbackError
-            return
+        # A header, trailer or chunk extension without end keeps the parser collecting, and calls nothing here.
+        self._bytes_without_step = self._bytes_without_step + len(data) if steps == self._steps else 0
+        if self._bytes_without_step > MAX_HEAD_BYTES and not self._over:
+            self._refuse(431, _HEAD_TOO_LARGE)
 
     def eof_received(self) -> bool:
-        if self._reading_request and not self._refused:
+        if self._reading_request and not self._over:
             where = "head" if self._reading_head else "body"
             self._refuse(400, f"The connection ended within the request's {where}, before all that was declared")
             return True  # the client only closed its own direction, and may still read
@@ -133,75 +102,107 @@ class Connection(asyncio.Protocol):
         self._body = bytearray()
         self._head_bytes = 0
         self._reading_request = self._reading_head = True
+        self._upgrading = False
+        self._steps += 1
+        self.deadline = self._clock() + self._endpoint.request_timeout_s
 
     def on_url(self, url: bytes) -> None:
+        self._steps += 1
         self._url += url
         if len(self._url) > MAX_URL_BYTES:
             self._stop(414, f"The request's URL is longer than {MAX_URL_BYTES} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._steps += 1
         self._headers.append((name.lower(), value))
-        self._count_head(len(name) + len(value))
+        self._head_bytes += len(name) + len(value)
         if len(self._headers) > MAX_HEADERS:
             self._stop(431, f"The request has more than {MAX_HEADERS} headers")
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._stop(431, _HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         self._reading_head = False
-        hosts = expects = 0
+        self._upgrading = self._parser.should_upgrade()
+        if not self._upgrading:
+            self._check_head()
+        elif self._parser.get_method() == b"CONNECT":
+            self._stop(501, "This is no proxy")
+
+    def on_body(self, chunk: bytes) -> None:
+        self._steps += 1
+        self._body += chunk
+        self._check_size(len(self._body))
+
+    def on_message_complete(self) -> None:
+        if not self._upgrading:
+            self._reading_request = False
+            self._answer()
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Reads the request again as if it had not asked for another protocol.
+
+        A client may always be answered in the one it already speaks (RFC 9110, section 7.8), and some ask with
+        every request. The parser skips the body of one that asks.
+        """
+        head = [self._parser.get_method(), b" ", self._url, b" HTTP/", self._parser.get_http_version().encode()]
+        for name, value in self._headers:
+            if name not in _UPGRADE_HEADERS:
+                head += [b"\r\n", name, b": ", value]
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join([*head, b"\r\n\r\n", rest]))
+
+    # --- answering ------------------------------------------------------------------------------------------
+
+    def _check_head(self) -> None:
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self._stop(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+        hosts, expects = 0, False
         for name, value in self._headers:
             if name == b"host":
                 hosts += 1
             elif name == b"content-length":
                 self._check_size(int(value))
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
+                self._stop(501, "Only 'Transfer-Encoding: chunked' is known")
             elif name == b"expect":
-                expects += 1
+                expects = True
                 if value.lower() != b"100-continue":
                     self._stop(417, "Only 'Expect: 100-continue' can be met")
-        if hosts > 1 or (hosts == 0 and self._parser.get_http_version() == "1.1"):
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
             self._stop(400, "The request must have one Host header")
-        if expects:
+        if expects and version == "1.1":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, chunk: bytes) -> None:
-        self._body += chunk
-        self._check_size(len(self._body))
-
-    def on_message_complete(self) -> None:
-        self._reading_request = False
-        self._answer()
-
-    # --- answering ------------------------------------------------------------------------------------------
 
     def _answer(self) -> None:
         started = time.perf_counter()
+        method = self._parser.get_method()
         request = Request(
-            self._parser.get_method(), self._url, self._parser.get_http_version(), self._headers,
+            method, self._url, self._parser.get_http_version(), self._headers,
             bytes(self._body), self._client, self._server,
         )  # fmt: skip
         try:
             environ = build_environ(request)
         except ValueError as error:
             self._stop(400, f"The request is not valid HTTP: {error}")
+        keep_alive = self._parser.should_keep_alive() and not self._endpoint.closing
         try:
             reply = call_app(self._endpoint.app, environ)
+            data = reply.encode(head=method == b"HEAD", keep_alive=keep_alive, date=self._endpoint.date())
         except Exception:
-            self._endpoint.log.exception("request.failed", path=environ["PATH_INFO"])
-            self._stop(500, "The service failed")
-        keep_alive = self._parser.should_keep_alive() and not self._endpoint.closing
-        data = reply.encode(head=request.method == b"HEAD", keep_alive=keep_alive, date=self._endpoint.date())
+            self._endpoint.log.exception("request.failed", path=environ["PATH_INFO"], request_id=self._request_id())
+            self._stop(500, "The service failed; the request id names the log entry")
         self._endpoint.requests += 1
         self.deadline = self._clock() + self._endpoint.keep_alive_s
         self._transport.write(data)
-        if not keep_alive:
-            self._transport.close()
         if self._endpoint.access_log is not None:
             duration_ms = (time.perf_counter() - started) * 1000
             self._endpoint.access_log(environ, int(reply.status[:3]), duration_ms, len(reply.body))
-
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._stop(431, f"The request's head is larger than {MAX_HEAD_BYTES} bytes")
+        if not keep_alive:
+            self._over = True
+            self._transport.close()
+            raise _Over  # what is pipelined behind a last request is not read, and so never half done
 
     def _check_size(self, size: int) -> None:
         limit = self._endpoint.max_body_bytes
@@ -211,12 +212,12 @@ class Connection(asyncio.Protocol):
     def _stop(self, status: int, detail: str) -> NoReturn:
         """Refuses from within a parser's callback, which an exception has to end."""
         self._refuse(status, detail)
-        raise _Refused
+        raise _Over
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answers what never reached the app, and ends the connection once the client has had time to read it."""
-        self._refused = True
-        request_id = sane_request_id(None)
+        self._refused = self._over = True
+        request_id = self._request_id()
         path = getattr(self, "_url", b"")[:200].decode("latin-1")
         self._endpoint.log.warning(
             "request.rejected", status=status, path=path, detail=detail, request_id=request_id, client=self._client[0]
@@ -224,18 +225,27 @@ class Connection(asyncio.Protocol):
         body = problem_body(status, detail, instance=path, request_id=request_id)
         headers = [("Content-Type", PROBLEM_JSON), ("X-Request-ID", request_id)]
         reply = Reply(status_line(status), headers, body)
-        self._transport.write(reply.encode(head=False, keep_alive=False, date=self._endpoint.date()))
+        head = self._reading_request and not self._reading_head and self._parser.get_method() == b"HEAD"
+        self._transport.write(reply.encode(head=head, keep_alive=False, date=self._endpoint.date()))
         self.deadline = self._clock() + LINGER_S
         if self._transport.can_write_eof():
             self._transport.write_eof()
+
+    def _request_id(self) -> str:
+        """The client's own, where it came so far and is sane, and one id however often it is asked for."""
+        sent = next((value for name, value in getattr(self, "_headers", ()) if name == b"x-request-id"), None)
+        request_id = sane_request_id(sent.decode("latin-1") if sent is not None else None)
+        if sent is None or request_id.encode() != sent:
+            self._headers = [(b"x-request-id", request_id.encode())]
+        return request_id
 
     # --- leaving --------------------------------------------------------------------------------------------
 
     def expire(self) -> None:
         """The deadline has passed: tell a slow client, cut off a silent one."""
-        if self._reading_request and not self._refused:
+        if self._reading_request and not self._over:
             self._refuse(408, f"The request was not complete after {self._endpoint.request_timeout_s:g} s")
-        elif self._refused or self._transport.get_write_buffer_size():
+        elif self._over or self._transport.get_write_buffer_size():
             self._transport.abort()  # it reads nothing either, so nothing more can be told
         else:
             self._transport.close()

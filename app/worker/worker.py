@@ -13,7 +13,8 @@ from gunicorn.workers.base import Worker
 
 from app.factory import EXTENSION, Components
 from app.telemetry.logs import access_event
-from app.worker.protocol import Connection, Endpoint
+from app.worker.endpoint import Endpoint
+from app.worker.protocol import Connection
 from app.worker.wsgi import Environ
 
 TICK_S = 0.25

@@ -51,10 +51,11 @@ class Reply:
         for name, value in self.headers:
             parts.append(f"\r\n{name}: {value}".encode("latin-1"))
             has_length = has_length or name.lower() == "content-length"
-        if not has_length and not self.status.startswith(("1", "204", "304")):
+        bodiless = self.status.startswith(("1", "204", "304"))
+        if not has_length and not bodiless:
             parts.append(b"\r\nContent-Length: %d" % len(self.body))
         parts.append(b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n")
-        if not head:
+        if not head and not bodiless:
             parts.append(self.body)
         return b"".join(parts)
 
@@ -137,6 +138,7 @@ def call_app(app: WsgiApp, environ: Environ) -> Reply:
         if started and exc_info is None:
             raise AssertionError("start_response was called twice")
         started[:] = [(status, headers)]
+        written.clear()  # an error page takes the place of what was written before it
         return written.append
 
     chunks = app(environ, start_response)

@@ -11,12 +11,13 @@ from typing import Any
 
 import structlog
 
-from app.worker.protocol import Connection, Endpoint
+from app.worker.endpoint import Endpoint
+from app.worker.protocol import Connection
 from app.worker.wsgi import Environ, WsgiApp
 
 
 class FakeTransport(asyncio.Transport):
-    """Remembers what the connection did to it. `stuck`: its peer does not read, so `close` never completes."""
+    """Remembers what the connection did to it. While `stuck` its peer reads nothing, and `close` never completes."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("192.0.2.7", 4711), "sockname": ("192.0.2.1", 5000)})
@@ -24,6 +25,10 @@ class FakeTransport(asyncio.Transport):
         self.written_after_close = b""
         self.closed = self.aborted = self.eof_written = False
         self.reading = True
+        self.stuck = False
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.written) if self.stuck else 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self.closed or self.aborted or self.eof_written:
