@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from app.api.errors import register_error_handlers
 from app.api.health import health_views
+from app.api.lean import LeanFlask
 from app.api.predict import failure_members, predict_views
 from app.contract.schema import FeatureSchema
 from app.errors import SettingsError
@@ -81,7 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
     )  # fmt: skip
 
-    app = Flask("app", static_folder=None)
+    app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
     app.register_blueprint(predict_views(service, settings.max_body_bytes))
     app.register_blueprint(health_views(health, current_environment()))
@@ -135,7 +136,12 @@ def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry) -> None
 
 
 def _start_on_first_request(app: Flask, background: Background) -> None:
-    @app.before_request
-    def start() -> None:
-        if not background.started:
-            background.start()
+    """For servers that know no worker hook; one of ours has started before, and pays nothing per request."""
+    plain = app.wsgi_app
+
+    def start_first(environ: Any, start_response: Any) -> Any:
+        background.start()
+        app.wsgi_app = plain  # type: ignore[method-assign]
+        return plain(environ, start_response)
+
+    app.wsgi_app = start_first  # type: ignore[method-assign]

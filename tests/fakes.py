@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
 import numpy as np
 import structlog
 
-from app.contract.schema import Matrix
+from app.contract.schema import Matrix, Row
 from app.telemetry.logs import LogSink, event_logger
 
 
@@ -44,36 +45,41 @@ def logger(sink: LogSink) -> structlog.typing.FilteringBoundLogger:
 class ConstantScorer:
     """Gives every row the same score."""
 
-    def __init__(self, value: float = 0.25, *, compiled: bool = True) -> None:
+    inline_rows = math.inf
+
+    def __init__(self, value: float = 0.25) -> None:
         self.value = value
-        self.compiled = compiled
-        self.calls = 0
 
     def score(self, rows: Matrix) -> Any:
-        self.calls += 1
         return np.full(len(rows), self.value)
+
+    def score_one(self, row: Row) -> float:
+        return self.value
 
 
 class RaisingScorer:
     """Fails while `broken` is set."""
 
-    compiled = True
+    inline_rows = math.inf
 
     def __init__(self) -> None:
         self.broken = True
         self.calls = 0
 
     def score(self, rows: Matrix) -> Any:
+        return np.full(len(rows), self.score_one(()))
+
+    def score_one(self, row: Row) -> float:
         self.calls += 1
         if self.broken:
             raise ValueError("the model is broken")
-        return np.full(len(rows), 0.75)
+        return 0.75
 
 
 class OddScorer:
     """Answers with whatever it was given, whether or not that is an answer."""
 
-    compiled = True
+    inline_rows = math.inf
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -81,11 +87,14 @@ class OddScorer:
     def score(self, rows: Matrix) -> Any:
         return self.answer
 
+    def score_one(self, row: Row) -> Any:
+        return self.answer
+
 
 class HangingScorer:
     """Does not answer before it is released."""
 
-    compiled = False
+    inline_rows = 0
 
     def __init__(self) -> None:
         self.release = threading.Event()
@@ -93,6 +102,9 @@ class HangingScorer:
     def score(self, rows: Matrix) -> Any:
         self.release.wait(30)
         return np.full(len(rows), 0.5)
+
+    def score_one(self, row: Row) -> float:
+        raise AssertionError("a scorer that may hang is asked on its own thread, by matrix")
 
 
 class RaisingModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -13,7 +12,8 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
-from app.serving.prediction import RequestContext
+from app.api.lean import FinishedReply
+from app.serving.prediction import RequestContext, random_hex
 from app.telemetry.logs import render
 
 _CONTEXT = "anomaly.context"
@@ -41,7 +41,7 @@ def sane_request_id(sent: str | None) -> str:
     """The client's own id where it is short and printable, else a new one."""
     if sent is not None and _SANE_REQUEST_ID.fullmatch(sent):
         return sent
-    return os.urandom(12).hex()
+    return random_hex(96)
 
 
 def read_json_body(max_bytes: int) -> bytes:
@@ -80,11 +80,10 @@ def respond(document: Mapping[str, Any], status: int = 200) -> Response:
 def reply(body: bytes, status: int, media_type: str) -> Response:
     """A reply with this request's id and, where the client traces, its trace."""
     context = request_context()
-    response = Response(body, status, content_type=media_type)
-    response.headers["X-Request-ID"] = context.request_id
+    headers = [("Content-Type", media_type), ("X-Request-ID", context.request_id)]
     if context.trace_id is not None:
-        response.headers["traceparent"] = f"00-{context.trace_id}-{os.urandom(8).hex()}-{context.trace_flags}"
-    return response
+        headers.append(("traceparent", f"00-{context.trace_id}-{random_hex(64)}-{context.trace_flags}"))
+    return FinishedReply(body, status, headers)
 
 
 def _check_media_type(environ: Mapping[str, Any]) -> None:

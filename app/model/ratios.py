@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from app.contract.schema import Matrix
+from app.contract.schema import Matrix, Row
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
@@ -90,10 +90,11 @@ class ScaleFreeRatios(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Matrix) -> Matrix:
         """The ratios of each row."""
-        X = np.asarray(X, dtype=np.float64)
-        if len(X) == 1:  # Python floats are several times quicker than arrays of one
-            return np.array([ratios(*X[0].tolist())])
-        return np.column_stack(ratios(*X.T))
+        return np.column_stack(ratios(*np.asarray(X, dtype=np.float64).T))
+
+    def transform_one(self, row: Row) -> Row:
+        """The ratios of one row, in Python's own floats: several times quicker than arrays of one."""
+        return ratios(*row)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
         """The ratios' names."""

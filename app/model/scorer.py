@@ -1,7 +1,7 @@
-"""An estimator as `score(rows) -> scores`: compiled when proven equal, else the estimator itself.
+"""An estimator as `score(rows) -> scores`: compiled where that is proven equal, else the estimator itself.
 
-scikit-learn spends most of a one-row call on overhead; a compiled scorer gives the same score without it, and
-cannot hang, so it may run inline on the event loop.
+scikit-learn spends most of a one-row call on overhead, and repays it in large batches. A compiled scorer gives the
+same score without the overhead, and cannot hang, so it may run inline on the event loop.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from app.contract.schema import Matrix
+from app.contract.schema import Matrix, Row
+from app.errors import BundleError
 
 Scores = NDArray[np.float64]
 
@@ -22,13 +22,21 @@ TOLERANCE = 1e-9
 
 
 class Scorer(Protocol):
-    """Rows in, anomaly scores in [0, 1] out: shape (n, features) to shape (n,)."""
+    """Rows in, anomaly scores in [0, 1] out."""
 
     @property
-    def compiled(self) -> bool:
-        """Whether a call is bounded, so that it needs no deadline thread."""
+    def inline_rows(self) -> float:
+        """Most rows it scores in bounded time, so that the call needs no deadline thread."""
 
-    def score(self, rows: Matrix) -> Scores: ...
+    def score(self, rows: Matrix) -> Scores:
+        """Scores of rows, shape (n, features) to shape (n,)."""
+
+    def score_one(self, row: Row) -> float:
+        """The score of one row, bit for bit what `score` gives it where at most `inline_rows` come together."""
+
+
+class NotCompilableError(BundleError):
+    """No compiled form is known for this estimator."""
 
 
 def estimator_scores(estimator: Any, rows: Matrix) -> Scores:
@@ -49,115 +57,36 @@ class EstimatorScorer:
     """The estimator itself; its calls take as long as they take."""
 
     estimator: Any
-    compiled: ClassVar[bool] = False
+    inline_rows: ClassVar[float] = 0
 
     def score(self, rows: Matrix) -> Scores:
         return estimator_scores(self.estimator, rows)
 
-
-@dataclass(frozen=True, slots=True)
-class TreeScorer:
-    """A tree ensemble through treelite, one thread."""
-
-    model: Any
-    compiled: ClassVar[bool] = True
-
-    def score(self, rows: Matrix) -> Scores:
-        from treelite import gtil
-
-        scores: Scores = gtil.predict(self.model, rows, nthread=1).reshape(len(rows), -1)[:, -1]
-        return scores
+    def score_one(self, row: Row) -> float:
+        return float(estimator_scores(self.estimator, np.array([row])).item())
 
 
 @dataclass(frozen=True, slots=True)
-class LogisticScorer:
-    """`1 / (1 + exp(-(x . weights + intercept)))`, summed row by row: no row's score depends on its company."""
+class ScorerBySize:
+    """The compiled form up to `inline_rows`, and the estimator, quicker by the row, beyond.
 
-    weights: Matrix
-    intercept: float
-    compiled: ClassVar[bool] = True
-
-    def score(self, rows: Matrix) -> Scores:
-        scores: Scores = expit((rows * self.weights).sum(axis=1) + self.intercept)
-        return scores
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineScorer:
-    """Transformers that treat each row alone, then a compiled scorer."""
-
-    transformers: tuple[Any, ...]
-    last: Scorer
-    compiled: ClassVar[bool] = True
-
-    def score(self, rows: Matrix) -> Scores:
-        for transformer in self.transformers:
-            rows = transformer.transform(rows)
-        return self.last.score(rows)
-
-
-@dataclass(frozen=True, slots=True)
-class AffineTransform:
-    """`(x - shift) * factor` per column: what a fitted `StandardScaler` does."""
-
-    shift: Matrix
-    factor: Matrix
-
-    def transform(self, rows: Matrix) -> Matrix:
-        return (rows - self.shift) * self.factor
-
-
-class NotCompilableError(Exception):
-    """No compiled form is known for this estimator."""
-
-
-def build_scorer(estimator: Any, threshold: float, proof_rows: Matrix) -> tuple[Scorer, str | None]:
-    """The compiled scorer of `estimator`, or the estimator's own and the reason why.
-
-    Compiled only when, on every proof row, its score is within `TOLERANCE` of the estimator's and the decision
-    at `threshold` is the same. Calls the estimator: never before a fork.
+    Decisions are the compiled form's in either case: a score so close to the threshold that the last bits decide
+    is computed by it.
     """
-    plain = EstimatorScorer(estimator)
-    try:
-        compiled = _compile(estimator)
-    except NotCompilableError as error:
-        return plain, str(error)
-    expected, actual = plain.score(proof_rows), compiled.score(proof_rows)
-    difference = float(np.max(np.abs(expected - actual)))
-    if not difference <= TOLERANCE:
-        return plain, f"compiled scores differ by {difference:.2g}"
-    if np.any((expected >= threshold) != (actual >= threshold)):
-        return plain, "compiled decisions differ"
-    return compiled, None
 
+    compiled: Scorer
+    plain: EstimatorScorer
+    inline_rows: int
+    threshold: float
 
-def _compile(estimator: Any) -> Scorer:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import Pipeline
+    def score(self, rows: Matrix) -> Scores:
+        if len(rows) <= self.inline_rows:
+            return self.compiled.score(rows)
+        scores = self.plain.score(rows)
+        close = np.abs(scores - self.threshold) <= TOLERANCE
+        if close.any():
+            scores[close] = self.compiled.score(rows[close])
+        return scores
 
-    if isinstance(estimator, Pipeline):
-        *transformers, last = (step for _, step in estimator.steps)
-        return PipelineScorer(tuple(_compile_transformer(step) for step in transformers), _compile(last))
-    if isinstance(estimator, HistGradientBoostingClassifier):
-        import treelite
-
-        return TreeScorer(treelite.sklearn.import_model(estimator))
-    if isinstance(estimator, LogisticRegression) and estimator.coef_.shape[0] == 1:
-        return LogisticScorer(np.ascontiguousarray(estimator.coef_[0]), float(estimator.intercept_[0]))
-    raise NotCompilableError(f"no compiled form for {type(estimator).__name__}")
-
-
-def _compile_transformer(transformer: Any) -> Any:
-    from sklearn.preprocessing import StandardScaler
-
-    from app.model.ratios import ScaleFreeRatios
-
-    if isinstance(transformer, ScaleFreeRatios):
-        return transformer
-    if isinstance(transformer, StandardScaler):
-        columns = transformer.n_features_in_
-        shift = transformer.mean_ if transformer.with_mean else np.zeros(columns)
-        factor = 1.0 / transformer.scale_ if transformer.with_std else np.ones(columns)
-        return AffineTransform(shift, factor)
-    raise NotCompilableError(f"no compiled form for {type(transformer).__name__}")
+    def score_one(self, row: Row) -> float:
+        return self.compiled.score_one(row)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from app.contract.schema import FeatureSchema, Matrix
+from app.contract.schema import FeatureSchema, Matrix, Row
 from app.errors import AllStagesFailedError, BundleError, GoldenRowsError, StageFailedError
 from app.model.bundle import Bundle, check_golden
 from app.model.manifest import STAGE_NAMES
-from app.model.scorer import Scorer, Scores, build_scorer, estimator_scores
+from app.model.proof import build_scorer
+from app.model.scorer import Scorer, Scores, estimator_scores
 from app.serving.deadline import DeadlineCaller
 from app.serving.stage import Probe, Stage
 
@@ -35,7 +37,7 @@ Rule = Callable[[Matrix], Scores]
 class Answer:
     """Scores of rows and the first stage that could give them; `failures` are those of the stages before it."""
 
-    scores: Scores
+    scores: list[float]
     stage: Stage
     failures: tuple[StageFailedError, ...]
 
@@ -50,11 +52,18 @@ class Chain:
     warnings: tuple[str, ...] = ()
 
     def answer(self, rows: Matrix) -> Answer:
-        """The first good answer. Raises `AllStagesFailedError`."""
+        """The first good answer to many rows. Raises `AllStagesFailedError`."""
+        return self._first(lambda stage: stage.score(rows).tolist())
+
+    def answer_one(self, row: Row) -> Answer:
+        """The first good answer to one row. Raises `AllStagesFailedError`."""
+        return self._first(lambda stage: [stage.score_one(row)])
+
+    def _first(self, ask: Callable[[Stage], list[float]]) -> Answer:
         failures: tuple[StageFailedError, ...] = ()
         for stage in self.stages:
             try:
-                return Answer(stage.score(rows), stage, failures)
+                return Answer(ask(stage), stage, failures)
             except StageFailedError as failure:
                 failures += (failure,)
         raise AllStagesFailedError(failures)
@@ -69,10 +78,13 @@ class Chain:
 class _RuleScorer:
     rule: Rule
     # Foreign code, but arithmetic on a matrix: not worth a thread's hand-over.
-    compiled: bool = True
+    inline_rows: float = math.inf
 
     def score(self, rows: Matrix) -> Scores:
         return self.rule(rows)
+
+    def score_one(self, row: Row) -> float:
+        return float(self.rule(np.array([row]))[0])
 
 
 @dataclass(frozen=True, slots=True)

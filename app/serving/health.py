@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from app.errors import StageFailedError
 from app.serving.board import Failure, Pulse, WorkerBoard, WorkerReport
 from app.serving.chain import BASELINE
 from app.serving.reload import ModelFollower
+from app.serving.stage import Stage
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink
 
@@ -177,11 +179,7 @@ class HealthCheck:
             model_loaded=self._follower.model_loaded,
             stages={stage.name: stage.state for stage in chain.stages},
             absent=dict(chain.absent),
-            scorers={
-                stage.name: _scorer_name(stage.scorer.compiled, stage.note)
-                for stage in chain.stages
-                if stage.name != BASELINE
-            },
+            scorers={stage.name: _scorer_name(stage) for stage in chain.stages if stage.name != BASELINE},
             warnings=list(chain.warnings),
             self_test_last_success=self._self_test_last_success,
             audit_errors=self.audit_errors,
@@ -222,5 +220,8 @@ def _latest(pulses: Sequence[Pulse]) -> Pulse:
     return Pulse(newest.last_prediction_time, failures, newest.last_success)
 
 
-def _scorer_name(compiled: bool, note: str | None) -> str:
-    return "compiled" if compiled else f"estimator ({note})"
+def _scorer_name(stage: Stage) -> str:
+    if stage.note is not None:
+        return f"estimator ({stage.note})"
+    up_to = stage.scorer.inline_rows
+    return "compiled" if math.isinf(up_to) else f"compiled up to {up_to:.0f} rows, estimator beyond"

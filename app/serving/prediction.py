@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from app.contract.schema import Row
 from app.serving.chain import WARNINGS, Answer
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(msgspec.Struct, frozen=True, gc=False):
     """What a prediction needs to know of the request that asked for it."""
 
     request_id: str
@@ -26,8 +26,7 @@ class RequestContext:
         return (time.perf_counter() - self.started_s) * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True, gc=False):
     """One answered reading; `score` is the anomaly probability in [0, 1]."""
 
     row: Row
@@ -40,6 +39,11 @@ class Prediction:
     warning: str | None
 
 
+def random_hex(bits: int) -> str:
+    """A name that no other process gives: Python seeds its generator anew in every forked child."""
+    return f"{random.getrandbits(bits):0{bits // 4}x}"
+
+
 def predictions(rows: Sequence[Row], answer: Answer, version: str | None, latency_ms: float) -> list[Prediction]:
     """The chain's answer as one prediction per row."""
     name, threshold = answer.stage.name, answer.stage.threshold
@@ -49,10 +53,10 @@ def predictions(rows: Sequence[Row], answer: Answer, version: str | None, latenc
             row, score, score >= threshold, name, version, _prediction_id(version, name, score >= threshold),
             latency_ms, warning,
         )
-        for row, score in zip(rows, answer.scores.tolist(), strict=True)
+        for row, score in zip(rows, answer.scores, strict=True)
     ]  # fmt: skip
 
 
 def _prediction_id(version: str | None, stage: str, is_anomaly: bool) -> str:
     """`VERSION.STAGE.DECISION.UNIQUE`, so that any replica can score feedback on it without a look-up."""
-    return f"{version or '-'}.{stage}.{int(is_anomaly)}.{os.urandom(9).hex()}"
+    return f"{version or '-'}.{stage}.{int(is_anomaly)}.{random_hex(72)}"

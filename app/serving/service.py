@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.contract.schema import FeatureSchema, Rejected, Row
 from app.errors import (
@@ -12,7 +12,7 @@ from app.errors import (
     StageFailedError,
     TooManyRowsError,
 )
-from app.serving.chain import Chain
+from app.serving.chain import Answer, Chain
 from app.serving.health import HealthCheck
 from app.serving.prediction import Prediction, RequestContext, predictions
 from app.serving.recorder import Recorder
@@ -50,7 +50,7 @@ class PredictionService:
         except MalformedBodyError as error:
             self._recorder.rejected(error, None, context)
             raise
-        outcomes = self._answer([row], context)
+        outcomes = self._answer([row], lambda chain: chain.answer_one(row), context)
         self._recorder.answered(outcomes, context, batch=False)
         return outcomes[0]
 
@@ -71,15 +71,16 @@ class PredictionService:
             self._recorder.rejected(error, None, context)
             raise
         rows = [entry for entry in entries if not isinstance(entry, Rejected)]
-        answered = iter(self._answer(rows, context) if rows else ())
+        matrix = self._schema.matrix(rows)
+        answered = iter(self._answer(rows, lambda chain: chain.answer(matrix), context) if rows else ())
         outcomes = [entry if isinstance(entry, Rejected) else next(answered) for entry in entries]
         self._recorder.answered(outcomes, context, batch=True)
         return outcomes
 
-    def _answer(self, rows: Sequence[Row], context: RequestContext) -> list[Prediction]:
+    def _answer(self, rows: Sequence[Row], ask: Callable[[Chain], Answer], context: RequestContext) -> list[Prediction]:
         chain = self._follower.chain
         try:
-            answer = chain.answer(self._schema.matrix(rows))
+            answer = ask(chain)
         except AllStagesFailedError as error:
             self._note_failures(chain, error.failures)
             self._recorder.failed(error, rows, context)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
-from app.contract.schema import Matrix
+from app.contract.schema import Matrix, Row
 from app.errors import StageFailedError
 from app.model.scorer import TOLERANCE, Scorer, Scores
 from app.serving.deadline import DeadlineCaller, TooManyAbandonedError
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +68,13 @@ class Stage:
 
     def score(self, rows: Matrix) -> Scores:
         """Scores of rows, shape (n,), or `StageFailedError`."""
-        if self.breaker_open:
-            raise StageFailedError(self.name, "breaker_open", self._last_reason or "")
-        try:
-            scores = self._attempt(rows)
-        except StageFailedError as failure:
-            self._failed(failure)
-            raise
-        if self._failures:
-            self._recovered()
-        return scores
+        return self._guarded(lambda: self._checked(self._attempt(self.scorer.score, rows, len(rows)), len(rows)))
+
+    def score_one(self, row: Row) -> float:
+        """The score of one row, or `StageFailedError`."""
+        if self.scorer.inline_rows < 1:
+            return float(self.score(np.array([row]))[0])
+        return self._guarded(lambda: self._checked_one(self._attempt(self.scorer.score_one, row, 1)))
 
     def self_test(self) -> None:
         """Scores the probe the way a request would; success closes the breaker, failure counts like a request's.
@@ -80,7 +82,8 @@ class Stage:
         Raises `StageFailedError`.
         """
         try:
-            scores = self._attempt(self.probe.rows)
+            rows = self.probe.rows
+            scores = self._checked(self._attempt(self.scorer.score, rows, len(rows)), len(rows))
             promised = self.probe.scores
             if promised is not None and not np.allclose(scores, promised, rtol=0, atol=TOLERANCE):
                 raise StageFailedError(self.name, "golden_rows", "scores differ from those of its manifest")
@@ -100,22 +103,31 @@ class Stage:
             abandoned_threads=self.caller.abandoned,
         )
 
-    def _attempt(self, rows: Matrix) -> Scores:
+    def _guarded(self, attempt: Callable[[], Result]) -> Result:
+        if self.breaker_open:
+            raise StageFailedError(self.name, "breaker_open", self._last_reason or "")
         try:
-            scores = self._call(rows)
+            result = attempt()
+        except StageFailedError as failure:
+            self._failed(failure)
+            raise
+        if self._failures:
+            self._recovered()
+        return result
+
+    def _attempt(self, score: Callable[[Given], Result], given: Given, count: int) -> Result:
+        try:
+            # What is sure to end is spared the hand-over to a thread.
+            if count <= self.scorer.inline_rows:
+                return score(given)
+            return self.caller.call(lambda: score(given), self.deadline_s)
         except TimeoutError as error:
             raise StageFailedError(self.name, "deadline", str(error)) from None
         except TooManyAbandonedError as error:
             raise StageFailedError(self.name, "abandoned_threads", str(error)) from None
         except Exception as error:
+            # A model may raise anything; the next stage answers.
             raise StageFailedError(self.name, "exception", f"{type(error).__name__}: {error}") from error
-        return self._checked(scores, len(rows))
-
-    def _call(self, rows: Matrix) -> Scores:
-        # A compiled scorer cannot hang, so it is spared the hand-over to a thread.
-        if self.scorer.compiled:
-            return self.scorer.score(rows)
-        return self.caller.call(lambda: self.scorer.score(rows), self.deadline_s)
 
     def _checked(self, scores: object, count: int) -> Scores:
         if not isinstance(scores, np.ndarray) or scores.shape != (count,):
@@ -126,6 +138,13 @@ class Stage:
         if not np.isfinite(scores).all():
             raise StageFailedError(self.name, "non_finite", "a score is NaN or infinite")
         return scores
+
+    def _checked_one(self, score: object) -> float:
+        if not isinstance(score, float):
+            raise StageFailedError(self.name, "shape", f"got {type(score).__name__}, expected a float")
+        if not math.isfinite(score):
+            raise StageFailedError(self.name, "non_finite", "a score is NaN or infinite")
+        return score
 
     def _failed(self, failure: StageFailedError) -> None:
         if self._failures == 0:

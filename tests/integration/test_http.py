@@ -46,7 +46,7 @@ def test_detailed_health_shows_every_worker_and_stage(client: FlaskClient, versi
     assert detailed["environment"]["scikit-learn"]
     assert list(worker["stages"]) == ["primary", "fallback", "baseline"]
     assert all(stage["answering"] and stage["breaker"] == "closed" for stage in worker["stages"].values())
-    assert worker["scorers"] == {"primary": "compiled", "fallback": "compiled"}
+    assert all(worker["scorers"][stage].startswith("compiled") for stage in ("primary", "fallback"))
     assert (worker["model_version"], worker["failures"]) == (version, [])
 
 

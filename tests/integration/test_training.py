@@ -7,8 +7,9 @@ import pytest
 
 from app.contract.schema import FeatureSchema
 from app.model.bundle import GOLDEN_ROWS, BundleDraft
+from app.model.proof import build_scorer
 from app.model.registry import Registry
-from app.model.scorer import build_scorer, estimator_scores
+from app.model.scorer import estimator_scores
 from app.training.run import STEPS, TrainingRun, synthetic_data, train
 
 COMMAND = "flask train --seed 11 --days 60 --series 8"

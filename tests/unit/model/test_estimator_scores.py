@@ -84,7 +84,8 @@ def test_the_most_telling_method_is_asked(estimator: object, score: float) -> No
     assert scores.dtype == np.float64
     assert scores.tolist() == [score] * len(X)
     scorer = EstimatorScorer(estimator)
-    assert not scorer.compiled
+    assert scorer.inline_rows == 0
+    assert scorer.score_one(tuple(X[0].tolist())) == score
     np.testing.assert_array_equal(scorer.score(X), scores)
 
 

@@ -26,11 +26,13 @@ rows = st.tuples(
 @given(st.lists(rows, min_size=1, max_size=9))
 def test_one_row_gives_bit_for_bit_what_it_gives_in_a_matrix(readings: list[Row]) -> None:
     """Alone it goes through Python floats, in company through arrays."""
-    transform = ScaleFreeRatios().transform
-    together = transform(SCHEMA.matrix(readings))
-    alone = np.vstack([transform(SCHEMA.matrix([reading])) for reading in readings])
+    transformer = ScaleFreeRatios()
+    together = transformer.transform(SCHEMA.matrix(readings))
+    alone = np.array([transformer.transform_one(reading) for reading in readings])
     assert together.shape == (len(readings), len(RATIO_NAMES))
     np.testing.assert_array_equal(together.view(np.int64), alone.view(np.int64))
+    first = transformer.transform(SCHEMA.matrix(readings[:1]))
+    np.testing.assert_array_equal(together[:1].view(np.int64), first.view(np.int64))
 
 
 @settings(max_examples=300, deadline=None)

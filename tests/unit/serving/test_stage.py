@@ -14,6 +14,7 @@ from app.serving.stage import Probe, Stage
 from tests.fakes import Clock, ConstantScorer, HangingScorer, OddScorer, RaisingScorer
 
 ROWS = np.ones((3, 12))
+ROW = (1.0,) * 12
 
 
 def make_stage(scorer: Scorer, *, failures: int = 3, probe: Probe | None = None, clock: Clock | None = None) -> Stage:
@@ -53,6 +54,40 @@ def test_an_unusable_answer_is_a_failure(answer: Any, reason: str) -> None:
     with pytest.raises(StageFailedError) as failure:
         make_stage(OddScorer(answer)).score(ROWS)
     assert failure.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(float("nan"), "non_finite", id="nan"),
+        pytest.param(float("inf"), "non_finite", id="infinity"),
+        pytest.param("0.5", "shape", id="text"),
+        pytest.param(np.array([0.5]), "shape", id="array"),
+        pytest.param(None, "shape", id="nothing"),
+    ],
+)
+def test_an_unusable_answer_to_one_row_is_a_failure(answer: Any, reason: str) -> None:
+    """The one-row path checks as the matrix path does."""
+    with pytest.raises(StageFailedError) as failure:
+        make_stage(OddScorer(answer)).score_one(ROW)
+    assert failure.value.reason == reason
+
+
+def test_one_row_and_many_share_the_breaker() -> None:
+    """A stage is one thing, however it is asked."""
+    stage = make_stage(RaisingScorer(), failures=2)
+    for ask in (lambda: stage.score(ROWS), lambda: stage.score_one(ROW)):
+        with pytest.raises(StageFailedError, match="exception"):
+            ask()
+    assert stage.breaker_open
+
+
+def test_one_row_of_a_model_that_may_hang_is_asked_under_its_deadline() -> None:
+    """Only what is sure to end runs inline."""
+    scorer = HangingScorer()
+    with pytest.raises(StageFailedError, match="deadline"):
+        make_stage(scorer).score_one(ROW)
+    scorer.release.set()
 
 
 def test_an_exception_is_a_failure_that_names_it() -> None:
