@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# A machine that forbids bytecode would compile every library anew at each start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help serve install test check lint types lock replay-traffic image image-test clean
 
 help:            ## show this list

@@ -16,6 +16,8 @@ from app.errors import SettingsError
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """`module:name`, importable from the working directory or the environment."""
 
+Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 def available_cpus() -> int:
     """CPUs this process may use: its affinity, and its cgroup's quota rounded up (a container's CPU limit)."""
@@ -72,20 +74,19 @@ class Settings(BaseModel):
         False,
         description="1: answer 503 rather than give a prediction whose audit line could not be written.",
     )
-    primary_deadline_ms: float = Field(250, gt=0, description="Longest wait for the primary model, ms.")
-    fallback_deadline_ms: float = Field(100, gt=0, description="Longest wait for the fallback model, ms.")
+    primary_deadline_ms: Duration = Field(250, description="Longest wait for the primary model, ms.")
+    fallback_deadline_ms: Duration = Field(100, description="Longest wait for the fallback model, ms.")
     breaker_failures: int = Field(5, ge=1, description="Failures in a row that take a stage out of the chain.")
     max_abandoned_threads: int = Field(
         4, ge=1, description="Hung model calls a worker carries before it leaves and is replaced."
     )
-    self_test_interval_s: float = Field(5, gt=0, description="Seconds between self-tests of every stage.")
-    reload_interval_s: float = Field(1, gt=0, description="Seconds between looks at the registry's ACTIVE pointer.")
-    request_timeout_s: float = Field(10, gt=0, description="Longest a client may take to send one request, seconds.")
-    keep_alive_s: float = Field(75, gt=0, description="Seconds an idle connection stays open; above most proxies' own.")
+    self_test_interval_s: Duration = Field(5, description="Seconds between self-tests of every stage.")
+    reload_interval_s: Duration = Field(1, description="Seconds between looks at the registry's ACTIVE pointer.")
+    request_timeout_s: Duration = Field(10, description="Longest a client may take to send one request, seconds.")
+    keep_alive_s: Duration = Field(75, description="Seconds an idle connection stays open; above most proxies' own.")
     worker_timeout_s: int = Field(30, ge=1, description="A worker silent for this long is killed and replaced.")
-    drain_s: float = Field(
+    drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0,
-        ge=0,
         description="Seconds to keep serving after SIGTERM with readiness at 503, so that balancers notice.",
     )
     graceful_timeout_s: int = Field(
@@ -116,26 +117,40 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     for name in sorted(SECRETS):
         path = environ.get(f"{name.upper()}_FILE")
         if path is not None:
-            try:
-                values[name] = Path(path).read_text().strip()
-            except OSError as error:
-                problems.append(f"{name.upper()}_FILE: cannot read {path}: {error.strerror}; mount it or unset it")
+            values[name] = _secret(name, path, problems)
     for name in ("audit_dir", "model_signing_key"):
         if values.get(name) == "":
             values[name] = None
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        for item in error.errors():
-            name = str(item["loc"][0]).upper()
-            given = "" if name.lower() in SECRETS else f", got {item['input']!r}"
-            problems.append(f"{name}: {item['msg']}{given}")
-        settings = None
-    if settings is not None and settings.drain_s >= settings.graceful_timeout_s:
+    settings = _validated(values, problems)
+    if settings.drain_s >= settings.graceful_timeout_s:
         problems.append(
             f"DRAIN_S: {settings.drain_s:g} leaves nothing of GRACEFUL_TIMEOUT_S={settings.graceful_timeout_s}; "
             "lower it or raise the other"
         )
-    if problems or settings is None:
+    if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _secret(name: str, path: str, problems: list[str]) -> str:
+    try:
+        secret = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        problems.append(f"{name.upper()}_FILE: cannot read {path}: {reason}; mount it or unset it")
+        return ""
+    if not secret:
+        problems.append(f"{name.upper()}_FILE: {path} is empty; put the secret into it or unset it")
+    return secret
+
+
+def _validated(values: dict[str, object], problems: list[str]) -> Settings:
+    """The settings; a value in error is noted and its default taken, so that all others are checked too."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        wrong = {str(item["loc"][0]): item for item in error.errors()}
+    for name, item in wrong.items():
+        given = "" if name in SECRETS else f", got {item['input']!r}"
+        problems.append(f"{name.upper()}: {item['msg']}{given}")
+    return Settings.model_validate({name: value for name, value in values.items() if name not in wrong})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -12,10 +13,17 @@ import msgspec
 
 from app.commands.output import as_json, print_json, reported
 from app.contract.schema import FeatureSchema
-from app.errors import RegistryError
+from app.errors import BundleError, RegistryError
 from app.model.manifest import MANIFEST_FILE, Manifest
 from app.model.registration import draft_from_files
 from app.model.registry import Registry
+
+
+class _Probability(click.FloatRange):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        return self.fail(f"{value} is no number", param, ctx) if math.isnan(number) else number
+
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -59,7 +67,7 @@ def models_group(schema: FeatureSchema, registry: Registry) -> click.Group:
     @click.option("--primary", type=_FILE, required=True, help="Main estimator, a joblib file.")
     @click.option("--fallback", type=_FILE, help="Simpler, faster estimator, a joblib file.")
     @click.option("--golden", type=_FILE, required=True, help="CSV of valid rows, one column per feature.")
-    @click.option("--threshold", type=click.FloatRange(0, 1), help="Score from which a reading is an anomaly.")
+    @click.option("--threshold", type=_Probability(0, 1), help="Score from which a reading is an anomaly.")
     @click.option("--activate", is_flag=True, help="Serve it at once.")
     @as_json
     @reported
@@ -121,7 +129,10 @@ def _or_active(registry: Registry, version: str | None) -> str:
 
 
 def _listed(registry: Registry, version: str, active: str | None) -> dict[str, Any]:
-    manifest = registry.manifest(version)
+    try:
+        manifest = registry.manifest(version)
+    except BundleError as error:  # the others must still be seen
+        return {"version": version, "active": version == active, "created": None, "summary": f"unreadable: {error}"}
     primary = manifest.metrics.get("primary", {})
     figures = ", ".join(f"{name} {primary[name]:.3f}" for name in ("accuracy", "f1") if name in primary)
     return {

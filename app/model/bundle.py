@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -139,11 +141,13 @@ def write_bundle(parent: Path, draft: BundleDraft, schema: FeatureSchema, signin
         buffer = io.BytesIO()
         joblib.dump(estimator, buffer)
         contents[f"{name}.joblib"] = buffer.getvalue()
-        golden_scores = estimator_scores(estimator, draft.golden_rows).tolist()
-        stages[name] = StageEntry(f"{name}.joblib", draft.thresholds[name], golden_scores)
+        golden_scores = estimator_scores(estimator, draft.golden_rows)
+        if not np.isfinite(golden_scores).all() or not math.isfinite(draft.thresholds[name]):
+            raise GoldenRowsError(name, "its scores of the golden rows and its threshold must be finite numbers")
+        stages[name] = StageEntry(f"{name}.joblib", draft.thresholds[name], golden_scores.tolist())
     created = datetime.now(UTC)
     digest = hashlib.sha256(b"".join(contents[stage.file] for stage in stages.values())).hexdigest()
-    version = f"{created:%Y%m%dT%H%M%SZ}-{digest[:6]}"
+    version = _free_name(parent, f"{created:%Y%m%dT%H%M%SZ}-{digest[:6]}")
     manifest = Manifest(
         format=manifests.FORMAT,
         version=version,
@@ -155,8 +159,8 @@ def write_bundle(parent: Path, draft: BundleDraft, schema: FeatureSchema, signin
         golden_rows=draft.golden_rows.tolist(),
         reference=reference_distribution(draft.reference_rows, schema),
         training=draft.training,
-        metrics=dict(draft.metrics),
-        agreement=dict(draft.agreement),
+        metrics={stage: _finite(figures) for stage, figures in draft.metrics.items()},
+        agreement=_finite(draft.agreement),
     )
     document = manifests.encode(manifest)
     contents[manifests.MANIFEST_FILE] = document
@@ -175,6 +179,11 @@ def reference_distribution(rows: Matrix, schema: FeatureSchema) -> dict[str, Bin
         ratios = np.bincount(bins, minlength=len(inner) + 1) / len(rows)
         reference[feature.name] = Bins([feature.low, *inner.tolist(), feature.high], ratios.tolist())
     return reference
+
+
+def _finite(figures: Mapping[str, float]) -> dict[str, float]:
+    """JSON has no NaN: a figure that could not be computed is left out."""
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _verified_bytes(folder: Path, name: str, listed: Mapping[str, FileEntry]) -> bytes:
@@ -196,6 +205,12 @@ def _unpickle(path: Path, content: bytes) -> Any:
         return joblib.load(io.BytesIO(content))
     except Exception as error:
         raise UnpickleError(f"{path}: cannot be unpickled: {type(error).__name__}: {error}") from error
+
+
+def _free_name(parent: Path, name: str) -> str:
+    """`name`, or with a number behind it where the same model was registered within the same second."""
+    numbered = (f"{name}-{count}" for count in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if not (parent / free).exists())
 
 
 def _publish(parent: Path, version: str, contents: Mapping[str, bytes]) -> Path:

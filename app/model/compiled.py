@@ -147,9 +147,15 @@ def _compile_transformer(step: Any) -> Transform | None:
         return _affine(zeros, 1 / step.scale_, zeros)
     if type(step) is preprocessing.MinMaxScaler and not step.clip:
         return _affine(zeros, step.scale_, step.min_)
-    if type(step) is impute.SimpleImputer and np.isnan(step.missing_values) and not step.add_indicator:
-        return None  # nothing is ever missing in a row of the contract
+    if type(step) is impute.SimpleImputer and _changes_nothing(step):
+        return None
     raise NotCompilableError(f"no compiled form for {type(step).__name__}")
+
+
+def _changes_nothing(imputer: Any) -> bool:
+    """Nothing is ever missing in a row of the contract, so an imputer that drops and adds no column is idle."""
+    drops = not imputer.keep_empty_features and np.isnan(imputer.statistics_).any()
+    return imputer.missing_values is np.nan and not imputer.add_indicator and not drops
 
 
 def _affine(shift: Any, factor: Any, offset: Any) -> AffineTransform:

@@ -23,9 +23,12 @@ def build_scorer(estimator: Any, threshold: float, proof_rows: Matrix) -> tuple[
     plain = EstimatorScorer(estimator)
     try:
         compiled = compile_estimator(estimator)
+        actual = compiled.score(proof_rows)
     except NotCompilableError as error:
         return plain, str(error)
-    expected, actual = plain.score(proof_rows), compiled.score(proof_rows)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the compiled form, the estimator can serve
+        return plain, f"its compiled form fails: {type(error).__name__}: {error}"
+    expected = plain.score(proof_rows)
     difference = float(np.max(np.abs(expected - actual)))
     if not difference <= TOLERANCE:
         return plain, f"compiled scores differ by {difference:.2g}"

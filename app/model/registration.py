@@ -57,7 +57,11 @@ def read_rows(path: Path, schema: FeatureSchema) -> Matrix:
     rows: list[Row] = []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            for record in csv.DictReader(file):
+            reader = csv.DictReader(file)
+            repeated = {name for name in reader.fieldnames or () if (reader.fieldnames or []).count(name) > 1}
+            if repeated:
+                raise DataError(path, f"the header names {sorted(repeated)} more than once")
+            for record in reader:
                 rows.append(_row(path, len(rows) + 2, record, schema))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(path, f"cannot be read as CSV: {error}") from error
@@ -67,6 +71,8 @@ def read_rows(path: Path, schema: FeatureSchema) -> Matrix:
 
 
 def _row(path: Path, number: int, record: Mapping[str, str | None], schema: FeatureSchema) -> Row:
+    if None in record:
+        raise DataError(path, "more values than the header has names", row=number)
     reading: dict[str, object] = {}
     for name in schema.names:
         if name in record:
@@ -106,4 +112,5 @@ def _load(path: Path, rows: Matrix, schema: FeatureSchema) -> Any:
 
 
 def _own_threshold(estimator: Any) -> float:
-    return -float(estimator.offset_) if hasattr(estimator, "offset_") else 0.5
+    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    return -float(np.ravel(last.offset_)[0]) if hasattr(last, "offset_") else 0.5

@@ -62,7 +62,7 @@ class Registry:
         for line in lines:
             try:
                 entries.append(msgspec.json.decode(line, type=HistoryEntry))
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 continue
         return entries
 
@@ -102,54 +102,51 @@ class Registry:
         Raises `BundleError` or `RegistryError`; then nothing has changed.
         """
         self.verify(version)
-        return self._point_at(version, "activate")
+        with self._locked():
+            return self._point_at(version, "activate")
 
     def rollback(self) -> str:
         """Points at the version that was active before the current one, and returns it.
 
         Rolling back again goes further back. Raises `BundleError` or `RegistryError`; then nothing has changed.
         """
-        stack = self._activations()
-        if len(stack) < 2:
-            raise RegistryError("there is no earlier version to roll back to")
-        version = stack[-2]
-        self.verify(version)
-        self._point_at(version, "rollback")
+        with self._locked():
+            stack = self._activations()
+            if len(stack) < 2:
+                raise RegistryError("there is no earlier version to roll back to")
+            version = stack[-2]
+            self.verify(version)
+            self._point_at(version, "rollback")
         return version
 
     def _activations(self) -> list[str]:
         """The versions that led to the active one, as a stack: activate pushes, rollback pops."""
+        active = self.active()
+        moves = [entry for entry in self.history() if entry.action != "register"]
+        if moves and moves[-1].version != active == moves[-1].previous:
+            moves.pop()  # written down, but its process died before the pointer moved
         stack: list[str] = []
-        for entry in self.history():
+        for entry in moves:
             if entry.action == "activate" and stack[-1:] != [entry.version]:
                 stack.append(entry.version)
             elif entry.action == "rollback" and stack:
                 stack.pop()
-        active = self.active()
         if active is not None and stack[-1:] != [active]:
             stack.append(active)
         return stack
 
     def _point_at(self, version: str, action: Literal["activate", "rollback"]) -> str | None:
-        with self._locked():
-            previous = self.active()
-            pointer = self.folder / POINTER_FILE
-            draft = self.folder / f".{POINTER_FILE}.{os.getpid()}"
-            with draft.open("w") as file:
-                file.write(version + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(pointer)
-            self._append(HistoryEntry(_now(), action, version, previous))
+        previous = self.active()
+        # The history comes first: where it cannot be written, the pointer has not moved.
+        self._append(HistoryEntry(_now(), action, version, previous))
+        _replace(self.folder / POINTER_FILE, version.encode() + b"\n")
         return previous
 
     def _append(self, entry: HistoryEntry) -> None:
         path = self.folder / HISTORY_FILE
-        torn = path.exists() and not path.read_bytes().endswith(b"\n")
-        with path.open("ab") as file:
-            file.write((b"\n" if torn else b"") + msgspec.json.encode(entry) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        before = path.read_bytes() if path.exists() else b""
+        torn = b"\n" if before and not before.endswith(b"\n") else b""
+        _replace(path, before + torn + msgspec.json.encode(entry) + b"\n")
 
     def _path(self, version: str) -> Path:
         if version not in self.versions():
@@ -167,6 +164,19 @@ class Registry:
                 yield
         except OSError as error:
             raise RegistryError(f"{self.folder} cannot be changed: {error.strerror or error}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Puts new content in place of a file's, in one step, complete and synced."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _now() -> str:

@@ -82,7 +82,7 @@ class ScorerBySize:
     def score(self, rows: Matrix) -> Scores:
         if len(rows) <= self.inline_rows:
             return self.compiled.score(rows)
-        scores = self.plain.score(rows)
+        scores = self.plain.score(rows).copy()  # it may be the estimator's own, or a view of the rows
         close = np.abs(scores - self.threshold) <= TOLERANCE
         if close.any():
             scores[close] = self.compiled.score(rows[close])
