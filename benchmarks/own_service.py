@@ -27,6 +27,8 @@ class Service:
 
     url: str
     audit_dir: Path | None = None
+    pid: int = 0
+    """gunicorn's master; 0 where the service is somebody else's."""
 
     def path(self, endpoint: str) -> str:
         """The endpoint's path, below the path that `url` may have."""
@@ -34,8 +36,8 @@ class Service:
 
 
 @contextmanager
-def own_service(root: Path, workers: int = 2) -> Iterator[Service]:
-    """Starts the service of the checkout `root`; stops it and removes its files at the end.
+def own_service(root: Path, workers: int = 2, app: str = "app:create_app()", **env: str) -> Iterator[Service]:
+    """Starts the service of the checkout `root`, or another `app` on its worker; stops it and removes its files.
 
     Raises `RuntimeError` where it does not become ready, or does not end with status 0 after SIGTERM.
     """
@@ -50,10 +52,10 @@ def own_service(root: Path, workers: int = 2) -> Iterator[Service]:
         }
         with log_path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn"],
-                cwd=root, env={**os.environ, **settings}, stdout=log, stderr=log, start_new_session=True,
+                [sys.executable, "-m", "gunicorn", app],
+                cwd=root, env={**os.environ, **settings, **env}, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        service = Service(f"http://127.0.0.1:{port}", audit_dir)
+        service = Service(f"http://127.0.0.1:{port}", audit_dir, process.pid)
         try:
             _wait_until_ready(service, process, log_path)
             yield service
