@@ -19,7 +19,6 @@ except SettingsError as error:
     sys.exit(str(error))
 
 os.environ["RUNTIME_DIR"] = str(_settings.runtime_dir)  # one for all workers, whoever loads the app
-_settings.runtime_dir.mkdir(parents=True, exist_ok=True)
 
 wsgi_app = "app:create_app()"
 bind = f"{_settings.host}:{_settings.port}"
@@ -36,6 +35,15 @@ control_socket_disable = True
 loglevel = _settings.log_level.lower()
 logger_class = "app.telemetry.logs.GunicornLogger"
 accesslog = "-" if _settings.access_log else None
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Gunicorn's own worker classes refuse what is no HTTP in the service's envelope too."""
+    from gunicorn import util
+
+    from app.worker.plain import write_problem
+
+    util.write_error = write_problem
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]

@@ -52,13 +52,9 @@ class TooManyRowsError(ServiceError):
 class BundleError(ServiceError):
     """A model version, or one file of it, must not be used."""
 
-    reason = "invalid"
-
 
 class ManifestError(BundleError):
     """The manifest is missing, unreadable, of another format or contradicts itself."""
-
-    reason = "manifest"
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path, self.problem = path, problem
@@ -68,8 +64,6 @@ class ManifestError(BundleError):
 class IntegrityError(BundleError):
     """A file's bytes are not those the manifest lists."""
 
-    reason = "integrity"
-
     def __init__(self, path: Path, expected: str, actual: str) -> None:
         self.path, self.expected, self.actual = path, expected, actual
         super().__init__(f"{path}: SHA-256 is {actual}, the manifest says {expected}")
@@ -77,8 +71,6 @@ class IntegrityError(BundleError):
 
 class UnlistedFileError(BundleError):
     """A file that the manifest does not list lies in the version's folder."""
-
-    reason = "unlisted"
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -88,8 +80,6 @@ class UnlistedFileError(BundleError):
 class SignatureError(BundleError):
     """`MODEL_SIGNING_KEY` is set, and the manifest's signature is missing or wrong."""
 
-    reason = "signature"
-
     def __init__(self, path: Path, problem: str) -> None:
         self.path, self.problem = path, problem
         super().__init__(f"{path}: {problem}")
@@ -97,8 +87,6 @@ class SignatureError(BundleError):
 
 class EnvironmentMismatchError(BundleError):
     """The bundle was made with library versions that may not load it the same way."""
-
-    reason = "environment"
 
     def __init__(self, differences: Sequence[str]) -> None:
         self.differences = tuple(differences)
@@ -108,19 +96,13 @@ class EnvironmentMismatchError(BundleError):
 class ContractMismatchError(BundleError):
     """The bundle was trained for other features than the contract this service serves."""
 
-    reason = "contract"
-
 
 class UnpickleError(BundleError):
     """Verified bytes that joblib cannot turn into an estimator."""
 
-    reason = "unpickle"
-
 
 class GoldenRowsError(BundleError):
     """An estimator does not reproduce the scores that its manifest promises."""
-
-    reason = "golden_rows"
 
     def __init__(self, stage: str, problem: str) -> None:
         self.stage, self.problem = stage, problem

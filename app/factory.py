@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )  # fmt: skip
     recorder = Recorder(
         schema, audit, sink, board, health,
-        audit_required=settings.audit_required, log_predictions=settings.log_level in ("DEBUG", "INFO"),
+        audit_required=settings.audit_required, log_level=settings.log_level,
     )  # fmt: skip
     service = PredictionService(schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows)
     background = Background(

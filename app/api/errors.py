@@ -41,16 +41,15 @@ STATUSES: Mapping[type[ServiceError], _Status] = {
 Extra = Callable[[], dict[str, Any]]
 
 
-def register_error_handlers(app: Flask, log: FilteringBoundLogger, predict_members: Extra) -> None:
-    """Answers every error in the envelope; `predict_members` are what `/predict` has in failure as in success."""
+def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extra) -> None:
+    """Answers every error in the envelope; `members` are those that the endpoint's success would have."""
 
     def problem(
         status: int, detail: str, kind: str | None, errors: tuple[Problem, ...] = (), *, retry: bool = False
     ) -> Response:
-        extra = predict_members() if request.path == "/predict" else None
         body = problem_body(
             status, detail, instance=request.path, request_id=request_context().request_id,
-            kind=kind, errors=errors, extra=extra,
+            kind=kind, errors=errors, extra=members(),
         )  # fmt: skip
         response = reply(body, status, PROBLEM_JSON)
         if retry:

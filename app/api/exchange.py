@@ -13,11 +13,10 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 from werkzeug.http import parse_options_header
 
 from app.api.lean import FinishedReply
-from app.serving.prediction import RequestContext, random_hex
-from app.telemetry.logs import render
+from app.serving.prediction import RequestContext, random_hex, sane_request_id
+from app.telemetry.logs import REQUEST_ID, render
 
 _CONTEXT = "anomaly.context"
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
 _JSON_TYPE = re.compile(r"application/(json|[a-z0-9.+-]+\+json)", re.ASCII)
 
@@ -34,14 +33,8 @@ def request_context() -> RequestContext:
             trace_flags=trace[1] if trace else "00",
             started_s=time.perf_counter(),
         )
+        environ[REQUEST_ID] = context.request_id
     return context
-
-
-def sane_request_id(sent: str | None) -> str:
-    """The client's own id where it is short and printable, else a new one."""
-    if sent is not None and _SANE_REQUEST_ID.fullmatch(sent):
-        return sent
-    return random_hex(96)
 
 
 def read_json_body(max_bytes: int) -> bytes:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.api.exchange import read_json_body, request_context, respond
 from app.api.problem import error_items
 from app.contract.schema import Rejected
-from app.serving.chain import NONE
+from app.model.stages import NONE
 from app.serving.prediction import Prediction
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
+
+_NO_PREDICTION = {
+    "prediction": None, "is_anomaly": None, "model_used": NONE, "model_version": None, "prediction_id": None,
+    "latency_ms": None, "warning": None,
+}  # fmt: skip
 
 
 def predict_views(service: PredictionService, max_body_bytes: int) -> Blueprint:
@@ -40,16 +45,12 @@ def predict_views(service: PredictionService, max_body_bytes: int) -> Blueprint:
 
 
 def failure_members(follower: ModelFollower) -> dict[str, Any]:
-    """The members of a `/predict` reply that has no prediction."""
-    return {
-        "prediction": None,
-        "is_anomaly": None,
-        "model_used": NONE,
-        "model_version": follower.chain.version,
-        "prediction_id": None,
-        "latency_ms": round(request_context().elapsed_ms, 3),
-        "warning": None,
-    }
+    """What a reply without prediction has in common with one that has: the members of its endpoint's success."""
+    if request.path == "/predict":
+        return {**_NO_PREDICTION, "model_version": follower.chain.version, "latency_ms": _latency_ms()}
+    if request.path == "/predict/batch":
+        return {"predictions": None, "count": 0, "rejected": 0}
+    return {}
 
 
 def _envelope(prediction: Prediction) -> dict[str, Any]:
@@ -69,9 +70,12 @@ def _envelope(prediction: Prediction) -> dict[str, Any]:
 def _rejection(rejected: Rejected, index: int) -> dict[str, Any]:
     return {
         "success": False,
-        "prediction": None,
-        "is_anomaly": None,
-        "model_used": NONE,
+        **_NO_PREDICTION,
+        "latency_ms": _latency_ms(),
         "error": rejected.message,
         "errors": error_items(rejected.problems, f"/instances/{index}"),
     }
+
+
+def _latency_ms() -> float:
+    return round(request_context().elapsed_ms, 3)

@@ -154,7 +154,7 @@ def write_bundle(parent: Path, draft: BundleDraft, schema: FeatureSchema, signin
         created=created.isoformat(timespec="seconds").replace("+00:00", "Z"),
         features=list(schema.names),
         environment=manifests.current_environment(),
-        files={name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()},
+        files={name: FileEntry(hashlib.sha256(data).hexdigest()) for name, data in contents.items()},
         stages=stages,
         golden_rows=draft.golden_rows.tolist(),
         reference=reference_distribution(draft.reference_rows, schema),

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 
 from app.errors import ManifestError, SignatureError
+from app.model.stages import MODEL_STAGES
 
 FORMAT = 1
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "manifest.sig"
-STAGE_NAMES = ("primary", "fallback")
 
 _RECORDED = ("numpy", "scikit-learn", "joblib", "pandas")
 _DECISIVE = ("numpy", "scikit-learn", "joblib")
@@ -25,7 +25,6 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bytes of one file must be."""
 
     sha256: str
-    size: int
 
 
 class StageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,7 +137,7 @@ def _check_consistency(path: Path, manifest: Manifest) -> None:
     if not manifest.golden_rows or any(len(row) != len(manifest.features) for row in manifest.golden_rows):
         raise ManifestError(path, "golden_rows must be rows of all features, at least one")
     for name, stage in manifest.stages.items():
-        if name not in STAGE_NAMES:
+        if name not in MODEL_STAGES:
             raise ManifestError(path, f"unknown stage {name!r}")
         if len(stage.golden_scores) != len(manifest.golden_rows):
             raise ManifestError(path, f"{name}: {len(stage.golden_scores)} golden scores for "

@@ -34,6 +34,9 @@ def build_scorer(estimator: Any, threshold: float, proof_rows: Matrix) -> tuple[
         return plain, f"compiled scores differ by {difference:.2g}"
     if np.any((expected >= threshold) != (actual >= threshold)):
         return plain, "compiled decisions differ"
+    alone = [compiled.score_one(tuple(row)) for row in proof_rows.tolist()]
+    if alone != actual.tolist():
+        return plain, "compiled scores of single rows differ"
     crossover = _crossover(compiled, plain, proof_rows)
     return (compiled if math.isinf(crossover) else ScorerBySize(compiled, plain, int(crossover), threshold)), None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from inspect import signature
+from operator import itemgetter
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from app.contract.schema import Matrix, Row
+from app.contract.schema import FeatureSchema, Matrix, Row
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
@@ -71,6 +73,12 @@ def ratios(
     )
 
 
+_in_order = itemgetter(
+    *([feature.name for feature in FeatureSchema.features].index(name) for name in signature(ratios).parameters)
+)
+"""The features that `ratios` takes, in its order, out of a row or of columns in contract order."""
+
+
 def _squashed(x: Number) -> Number:
     """Any number to between -1 and 1, order kept."""
     return x / (1.0 + abs(x))
@@ -90,11 +98,11 @@ class ScaleFreeRatios(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Matrix) -> Matrix:
         """The ratios of each row."""
-        return np.column_stack(ratios(*np.asarray(X, dtype=np.float64).T))
+        return np.column_stack(ratios(*_in_order(np.asarray(X, dtype=np.float64).T)))
 
     def transform_one(self, row: Row) -> Row:
         """The ratios of one row, in Python's own floats: several times quicker than arrays of one."""
-        return ratios(*row)
+        return ratios(*_in_order(row))
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
         """The ratios' names."""

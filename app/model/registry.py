@@ -46,11 +46,21 @@ class Registry:
         return sorted(path.parent.name for path in self.folder.glob(f"[!.]*/{MANIFEST_FILE}"))
 
     def active(self) -> str | None:
-        """The version the pointer names, whether or not it can be loaded."""
+        """The version the pointer names, whether or not it can be loaded. Raises `RegistryError`."""
+        path = self.folder / POINTER_FILE
         try:
-            return (self.folder / POINTER_FILE).read_text().strip() or None
+            return path.read_text().strip() or None
         except FileNotFoundError:
             return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise RegistryError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+    def pointer_stamp(self) -> int:
+        """Changes whenever the pointer is written, even with the same name: somebody asks to look again."""
+        try:
+            return (self.folder / POINTER_FILE).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def history(self) -> list[HistoryEntry]:
         """All changes, oldest first; a torn last line is left out."""

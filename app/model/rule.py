@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from app.contract.schema import Matrix
+from app.contract.schema import FeatureSchema, Matrix
 
 Z_LIMIT = 3.0
-_METRIC_VALUE, _MOVING_AVERAGE_7D, _VOLATILITY_7D = 0, 6, 7
+
+_COLUMNS = [feature.name for feature in FeatureSchema.features]
+_METRIC_VALUE = _COLUMNS.index("metric_value")
+_MOVING_AVERAGE_7D = _COLUMNS.index("moving_average_7d")
+_VOLATILITY_7D = _COLUMNS.index("volatility_7d")
 
 
 def z_score_rule(rows: Matrix) -> NDArray[np.float64]:

@@ -40,10 +40,6 @@ class Background:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    @property
-    def started(self) -> bool:
-        return self._thread is not None
-
     def start(self) -> None:
         """Proves the model, tests every stage once, and goes on doing so. Returns when the first test is done."""
         with self._starting:  # the first requests of a threaded server may all find it not started
@@ -78,7 +74,7 @@ class Background:
                     self._health.self_test()
             except Exception:  # noqa: BLE001 - it must outlive what it watches over; a silent one would read as health
                 self._log.exception("background.failed")
-            if any(stage.caller.exhausted for stage in self._follower.chain.stages):
+            if any(stage.caller.exhausted for stage in self._follower.chain.stages) and self._board.take_leave():
                 self._leave()
                 return
 

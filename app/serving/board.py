@@ -6,11 +6,13 @@ memory-mapped record of its latest prediction that costs a request no system cal
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -63,11 +65,12 @@ class WorkerBoard:
     """One process's place on the board, and its sight of all others."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._pid = -1
         self._pulse: mmap.mmap | None = None
         self._failures_in_a_row = 0
         self._report: WorkerReport | None = None
+        self._leaving: IO[str] | None = None
 
     @property
     def pid(self) -> int:
@@ -76,7 +79,7 @@ class WorkerBoard:
 
     def join(self) -> None:
         """Takes this process's place; call it after the last fork."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._pid = os.getpid()
         with self._path("pulse").open("w+b") as file:
             file.write(bytes(_PULSE.size))
@@ -86,9 +89,27 @@ class WorkerBoard:
     def leave(self) -> None:
         """Gives the place up."""
         self._report = None
+        if self._leaving is not None:
+            self._leaving.close()
         if self._pid == os.getpid():
             for suffix in ("json", "pulse"):
                 self._path(suffix).unlink(missing_ok=True)
+
+    def take_leave(self) -> bool:
+        """Whether this worker may go: while another is ready to answer, and one at a time.
+
+        The lock ends with the process that holds it, so the next one may go when this one is gone.
+        """
+        if not any(report.ready and report.pid != self._pid for report, _ in self.reports()):
+            return False
+        lock = (self.folder / "leaving").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            return False
+        self._leaving = lock
+        return True
 
     def beat(self, at: float, *, success: bool) -> None:
         """Notes one prediction at Unix time `at`."""
@@ -99,7 +120,7 @@ class WorkerBoard:
     def post(self, report: WorkerReport) -> None:
         """Puts up this worker's report in place of its last one. Raises `OSError`; this worker sees it all the same."""
         self._report = report
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path("json")
         draft = path.with_suffix(".draft")
         draft.write_bytes(msgspec.json.encode(report))
@@ -108,7 +129,7 @@ class WorkerBoard:
     def reports(self) -> list[tuple[WorkerReport, Pulse]]:
         """All living workers, oldest first; the places of dead ones are cleared."""
         found: list[tuple[WorkerReport, Pulse]] = []
-        for path in self._folder.glob("*.json"):
+        for path in self.folder.glob("*.json"):
             pid = int(path.stem)
             if not _alive(pid):
                 path.unlink(missing_ok=True)
@@ -125,7 +146,7 @@ class WorkerBoard:
         return sorted(found, key=lambda place: place[0].started)
 
     def _path(self, suffix: str) -> Path:
-        return self._folder / f"{self._pid}.{suffix}"
+        return self.folder / f"{self._pid}.{suffix}"
 
 
 def _unpacked(record: bytes | mmap.mmap) -> Pulse:

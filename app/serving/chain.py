@@ -12,13 +12,11 @@ import numpy as np
 from app.contract.schema import FeatureSchema, Matrix, Row
 from app.errors import AllStagesFailedError, BundleError, GoldenRowsError, StageFailedError
 from app.model.bundle import Bundle, check_golden
-from app.model.manifest import STAGE_NAMES
 from app.model.proof import build_scorer
 from app.model.scorer import Scorer, Scores, estimator_scores
+from app.model.stages import BASELINE, BASELINE_THRESHOLD, FALLBACK, MODEL_STAGES, PRIMARY
 from app.serving.deadline import DeadlineCaller
 from app.serving.stage import Probe, Stage
-
-PRIMARY, FALLBACK, BASELINE, NONE = "primary", "fallback", "baseline", "none"
 
 WARNINGS = {
     PRIMARY: None,
@@ -26,9 +24,10 @@ WARNINGS = {
     BASELINE: "Using baseline rule (models unavailable)",
 }
 
-BASELINE_THRESHOLD = 0.5
 _PROOF_ROWS = 1_000
-_LOADING_DEADLINE_S = 30.0
+_PROOFS_LEFT_HANGING = 4
+_PROOF_DEADLINE_S = 5.0
+"""A model that has not scored the golden rows by then is left out, so that the service starts without it."""
 
 Rule = Callable[[Matrix], Scores]
 
@@ -100,12 +99,13 @@ class ChainBuilder:
     fallback_deadline_s: float
     breaker_failures: int
     max_abandoned_threads: int
+    proving: DeadlineCaller = field(default_factory=lambda: DeadlineCaller("proof", _PROOFS_LEFT_HANGING))
 
-    def build(self, bundle: Bundle | None, refusal: BundleError | None = None) -> Chain:
+    def build(self, bundle: Bundle | None, refusal: str | None = None) -> Chain:
         """The chain of `bundle`, or where there is none the rule alone; never raises over a bad model."""
         stages: list[Stage] = []
         absent: dict[str, str] = {}
-        for name in STAGE_NAMES:
+        for name in MODEL_STAGES:
             try:
                 stage = self._model_stage(name, bundle) if bundle is not None else None
             except BundleError as error:
@@ -114,7 +114,7 @@ class ChainBuilder:
             if stage is not None:
                 stages.append(stage)
             elif bundle is None:
-                absent[name] = str(refusal) if refusal else "no active model version"
+                absent[name] = refusal or "no active model version"
         stages.append(self._rule_stage())
         if bundle is None:
             return Chain(None, tuple(stages), absent)
@@ -133,21 +133,17 @@ class ChainBuilder:
         return Stage(name, scorer, entry.threshold, probe, deadline_s, caller, self.breaker_failures, note)
 
     def _proven_scorer(self, name: str, bundle: Bundle) -> tuple[Scorer, str | None]:
-        # Loading may take its time, but a model that hangs must not keep the service from starting.
-        loading = DeadlineCaller(f"{name}-proof", 1)
         estimator, rows = bundle.estimators[name], bundle.golden_rows
         threshold = bundle.manifest.stages[name].threshold
         proof_rows = np.vstack([rows, self.schema.sample(_PROOF_ROWS)])
         try:
-            scores = loading.call(partial(estimator_scores, estimator, rows), _LOADING_DEADLINE_S)
+            scores = self.proving.call(partial(estimator_scores, estimator, rows), _PROOF_DEADLINE_S)
             check_golden(bundle, name, scores)
-            return loading.call(partial(build_scorer, estimator, threshold, proof_rows), _LOADING_DEADLINE_S)
+            return self.proving.call(partial(build_scorer, estimator, threshold, proof_rows), _PROOF_DEADLINE_S)
         except GoldenRowsError:
             raise
         except Exception as error:
             raise GoldenRowsError(name, f"{type(error).__name__}: {error}") from error
-        finally:
-            loading.close()
 
     def _rule_stage(self) -> Stage:
         example = self.schema.matrix([tuple(self.schema.example().values())])

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from app.errors import StageFailedError
+from app.model.stages import BASELINE
 from app.serving.board import Failure, Pulse, WorkerBoard, WorkerReport
-from app.serving.chain import BASELINE
 from app.serving.reload import ModelFollower
 from app.serving.stage import Stage
 from app.telemetry.audit import PredictionLogger
-from app.telemetry.logs import LogSink
+from app.telemetry.logs import LogSink, now, render
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 
@@ -102,12 +102,19 @@ class HealthCheck:
                     self._log.info("breaker.closed", stage=stage.name)
         if passed:
             self._self_test_last_success = self._clock()
+        self._test_audit()
+        self.post()
+
+    def _test_audit(self) -> None:
+        """Only a line that was really written ends an audit problem: a full disk still opens files."""
         try:
-            self._audit.check()
-            self._audit_problem = None
+            if self._audit_problem is None:
+                self._audit.check()
+            else:
+                self._audit.append([render({"timestamp": now(), "event": "audit.recovered", "pid": self._board.pid})])
+                self.audit_written()
         except OSError as error:
             self.audit_failed(error)
-        self.post()
 
     def stage_failed(self, failure: StageFailedError, *, opened: bool) -> None:
         """Writes down that a stage gave no answer, and that its breaker opened over it."""
@@ -121,12 +128,22 @@ class HealthCheck:
 
     def audit_failed(self, error: OSError) -> None:
         """Writes down that the audit could not be written."""
-        problem = f"audit cannot be written: {error.strerror or error}"
-        if self._audit_problem is None:
-            self._log.error("audit.failed", error=problem)
+        reason = error.strerror or str(error)
+        problem = f"AUDIT_DIR: {self._audit.folder} cannot be written: {reason}; mount a volume, free space or unset it"
+        news = self._audit_problem is None
         self._audit_problem = problem
         self.audit_errors += 1
         self.failures.note(problem)
+        if news:
+            self._log.error("audit.failed", error=problem)
+            self.post()
+
+    def audit_written(self) -> None:
+        """Notes that the audit takes lines again, if it did not."""
+        if self._audit_problem is not None:
+            self._audit_problem = None
+            self._log.info("audit.recovered")
+            self.post()
 
     def drain(self) -> None:
         """From now on not ready: a balancer should look elsewhere."""
@@ -147,8 +164,14 @@ class HealthCheck:
 
     @property
     def ready(self) -> bool:
-        """Whether this worker can answer, has been tested, and is not about to leave."""
-        return not self.draining and self._self_test_last_success is not None and self._judge()[0] != UNHEALTHY
+        """Whether this worker serves a proven model, was tested lately, can answer, and is not about to leave.
+
+        Without any model it answers by the rule, but is not ready: a rollout of a bad version must stop here.
+        """
+        tested = self._self_test_last_success
+        lately = tested is not None and self._clock() - tested <= self._stale_after_s
+        proven = len(self._follower.chain.stages) > 1
+        return lately and proven and not self.draining and self._judge()[0] != UNHEALTHY
 
     def _judge(self) -> tuple[str, list[str]]:
         chain = self._follower.chain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ import msgspec
 
 from app.contract.schema import Row
 from app.serving.chain import WARNINGS, Answer
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 
 
 class RequestContext(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +40,13 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     prediction_id: str
     latency_ms: float
     warning: str | None
+
+
+def sane_request_id(sent: str | None) -> str:
+    """The client's own id where it is short and printable, else a new one."""
+    if sent is not None and _SANE_REQUEST_ID.fullmatch(sent):
+        return sent
+    return random_hex(96)
 
 
 def random_hex(bits: int) -> str:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from app.contract.schema import FeatureSchema, Rejected, Row
 from app.errors import AuditUnavailableError
+from app.model.stages import NONE
 from app.serving.board import WorkerBoard
-from app.serving.chain import NONE
 from app.serving.health import HealthCheck
 from app.serving.prediction import Prediction, RequestContext
 from app.telemetry.audit import PredictionLogger, PredictionRecord
 from app.telemetry.logs import LogSink, render
 
 _encoder = msgspec.json.Encoder()
+_LEVELS = logging.getLevelNamesMapping()
 
 
 class Recorder:
@@ -34,7 +36,7 @@ class Recorder:
         health: HealthCheck,
         *,
         audit_required: bool,
-        log_predictions: bool,
+        log_level: str,
     ) -> None:
         self._names = schema.names
         self._audit = audit
@@ -42,44 +44,64 @@ class Recorder:
         self._board = board
         self._health = health
         self._audit_required = audit_required
-        self._log_predictions = log_predictions
+        self._logged = {level for level in _LEVELS if _LEVELS[level] >= _LEVELS[log_level]}
 
     def answered(self, outcomes: Sequence[Prediction | Rejected], context: RequestContext, *, batch: bool) -> None:
         """Records each outcome of a request that was answered. Raises `AuditUnavailableError`."""
-        self._write(
-            [
-                self._served(outcome, context, row=index if batch else None)
-                if isinstance(outcome, Prediction)
-                else self._rejected(outcome.message, outcome, context, row=index)
-                for index, outcome in enumerate(outcomes)
-            ]
-        )
-        if any(isinstance(outcome, Prediction) for outcome in outcomes):
+        lines = [
+            ("INFO", self._served(outcome, context, row=index if batch else None))
+            if isinstance(outcome, Prediction)
+            else ("WARNING", self._rejected(outcome.message, outcome, context, row=index))
+            for index, outcome in enumerate(outcomes)
+        ]
+        problem = self._audited([line for _, line in lines])
+        served = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
+        if problem is not None and self._audit_required and served:
+            self._withhold(problem, served, context)
+        self._log(lines)
+        if served:
             self._board.beat(time.time(), success=True)
 
-    def rejected(self, error: Exception, rejected: Rejected | None, context: RequestContext) -> None:
-        """Records a request that broke the contract as a whole. Raises `AuditUnavailableError`."""
-        self._write([self._rejected(str(error), rejected, context, row=None)])
-
-    def failed(self, error: Exception, rows: Sequence[Row], context: RequestContext) -> None:
-        """Records rows that no stage could answer. Raises `AuditUnavailableError`."""
+    def _withhold(self, problem: str, served: Sequence[Prediction], context: RequestContext) -> NoReturn:
+        error = AuditUnavailableError(f"The prediction could not be recorded ({problem}), and AUDIT_REQUIRED is set")
         self._board.beat(time.time(), success=False)
-        self._write([self._failed(str(error), row, context) for row in rows])
+        self._log([("ERROR", self._failed(str(error), prediction.row, context, None)) for prediction in served])
+        raise error
 
-    def _write(self, lines: Sequence[bytes]) -> None:
-        if self._log_predictions:
-            for line in lines:
-                self._sink.put(line)
+    def rejected(self, error: Exception, rejected: Rejected | None, context: RequestContext) -> None:
+        """Records a request that broke the contract as a whole; bad input is no failure of the service."""
+        line = self._rejected(str(error), rejected, context, row=None)
+        self._audited([line])
+        self._log([("WARNING", line)])
+
+    def failed(
+        self, error: Exception, entries: Sequence[Row | Rejected], context: RequestContext, *, batch: bool
+    ) -> None:
+        """Records a request whose rows no stage could answer."""
+        lines = [
+            ("WARNING", self._rejected(entry.message, entry, context, row=index))
+            if isinstance(entry, Rejected)
+            else ("ERROR", self._failed(str(error), entry, context, index if batch else None))
+            for index, entry in enumerate(entries)
+        ]
+        self._board.beat(time.time(), success=False)
+        self._audited([line for _, line in lines])
+        self._log(lines)
+
+    def _audited(self, lines: Sequence[bytes]) -> str | None:
+        """Appends to the audit; gives the reason where that failed."""
         try:
             self._audit.append(lines)
         except OSError as error:
             self._health.audit_failed(error)
-            if self._audit_required:
-                self._board.beat(time.time(), success=False)
-                reason = error.strerror or str(error)
-                raise AuditUnavailableError(
-                    f"The prediction could not be recorded ({reason}), and AUDIT_REQUIRED is set"
-                ) from None
+            return error.strerror or str(error)
+        self._health.audit_written()
+        return None
+
+    def _log(self, lines: Sequence[tuple[str, bytes]]) -> None:
+        for level, line in lines:
+            if level in self._logged:
+                self._sink.put(line)
 
     def _served(self, prediction: Prediction, context: RequestContext, row: int | None) -> bytes:
         return _encoder.encode(
@@ -126,7 +148,7 @@ class Recorder:
             )
         )
 
-    def _failed(self, message: str, row: Row, context: RequestContext) -> bytes:
+    def _failed(self, message: str, values: Row, context: RequestContext, row: int | None) -> bytes:
         return _encoder.encode(
             PredictionRecord(
                 timestamp=datetime.now(UTC),
@@ -139,7 +161,8 @@ class Recorder:
                 model_used=NONE,
                 model_version=None,
                 latency_ms=round(context.elapsed_ms, 3),
-                features=dict(zip(self._names, row, strict=True)),
+                features=dict(zip(self._names, values, strict=True)),
                 error=message,
+                row=row,
             )
         )

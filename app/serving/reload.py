@@ -2,72 +2,119 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from structlog.typing import FilteringBoundLogger
 
 from app.errors import BundleError, RegistryError
 from app.model.bundle import Bundle
 from app.model.registry import Registry
-from app.serving.chain import PRIMARY, Chain, ChainBuilder
+from app.model.stages import PRIMARY
+from app.serving.chain import Chain, ChainBuilder
+
+RETRY_S = 60.0
+"""A version that could not be served whole is tried again this often: a model may stop hanging, a volume come back."""
 
 
 class ModelFollower:
     """Holds the chain that answers. Swapping is one assignment, so a request sees one version from start to end."""
 
-    def __init__(self, registry: Registry, builder: ChainBuilder, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        builder: ChainBuilder,
+        log: FilteringBoundLogger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._registry = registry
         self._builder = builder
         self._log = log
+        self._clock = clock
         self._loaded: Bundle | None = None
-        self._load_refusal: BundleError | None = None
-        self._pointer: str | None = None
+        self._stamp = 0
+        self._retry_at = 0.0
         self.chain = Chain(None, ())
         """What answers; empty until `arm`."""
         self.refused: str | None = None
         """Why the version that the pointer names is not the one that answers."""
 
     def load(self) -> None:
-        """Reads, verifies and unpickles the active version, and calls none of its estimators: safe before a fork."""
-        self._pointer = self._registry.active()
-        self._loaded, self._load_refusal = None, None
-        if self._pointer is None:
-            return
+        """Reads, verifies and unpickles the active version, and calls none of its estimators: safe before a fork.
+
+        Whatever is wrong with it is found again, and told, by `arm`.
+        """
+        self._stamp = self._registry.pointer_stamp()
         try:
-            self._loaded = self._registry.load(self._pointer)
-        except (BundleError, RegistryError) as error:
-            self._load_refusal = error if isinstance(error, BundleError) else BundleError(str(error))
+            self._loaded = self._active_bundle()
+        except (BundleError, RegistryError):
+            self._loaded = None
 
     def arm(self) -> None:
-        """Proves what was loaded and starts to serve it, with whatever stages are usable. After the last fork."""
-        if self._registry.active() != self._pointer:  # another version became active since the master loaded
-            self.load()
-        self.chain = self._builder.build(self._loaded, self._load_refusal)
-        self._loaded = None
-        self._log_arrival(self.chain)
+        """Starts to serve, after the last fork: the active version, with whatever of its stages is usable.
+
+        Where another version became active since `load`, and cannot be served whole, the loaded one serves on: a
+        worker that is replaced must not bring less than those beside it.
+        """
+        stamp = self._registry.pointer_stamp()
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and stamp == self._stamp:
+            self._serve(self._builder.build(loaded))
+        else:
+            self._stamp = stamp
+            chain, refusal = self._built()
+            if loaded is not None and (chain.version is None or chain.absent):
+                self._refuse(refusal or _reasons(chain), loaded.version)
+                chain = self._builder.build(loaded)
+            self._serve(chain)
+        self._retry_at = self._clock() + RETRY_S
 
     def follow(self) -> None:
         """Looks at the pointer once; serves the version it names if that is whole, else keeps what it has."""
-        pointer = self._registry.active()
-        if pointer == self._pointer:
+        stamp = self._registry.pointer_stamp()
+        wanting = bool(self.chain.absent) or self.refused is not None
+        if stamp == self._stamp and not (wanting and self._clock() >= self._retry_at):
             return
-        self._pointer = pointer
-        if pointer is None or pointer == self.chain.version:
-            self.refused = None if pointer else "no version is active any more; the last one keeps serving"
-            return
+        self._stamp, self._retry_at = stamp, self._clock() + RETRY_S
         try:
-            candidate = self._builder.build(self._registry.load(pointer))
-            if candidate.absent:
-                raise BundleError("; ".join(f"{name}: {why}" for name, why in candidate.absent.items()))
-        except (BundleError, RegistryError) as error:
-            self.refused = f"{pointer} was refused: {error}"
-            self._log.error("bundle.refused", version=pointer, serving=self.chain.version, reason=str(error))
+            if self._registry.active() == self.chain.version and not self.chain.absent:
+                self.refused = None
+                return
+        except RegistryError as error:
+            self._refuse(str(error), self.chain.version)
             return
-        retired, self.chain, self.refused = self.chain, candidate, None
+        chain, refusal = self._built()
+        if chain.version == self.chain.version:
+            if len(chain.absent) >= len(self.chain.absent):
+                return  # tried again, and nothing is better
+        elif chain.version is None or chain.absent:
+            self._refuse(refusal or _reasons(chain), self.chain.version)
+            return
+        retired, self.refused = self.chain, None
+        self._serve(chain)
         retired.close()
-        self._log_arrival(candidate)
 
-    def _log_arrival(self, chain: Chain) -> None:
+    @property
+    def model_loaded(self) -> bool:
+        """Whether the primary model is in the chain."""
+        return any(stage.name == PRIMARY for stage in self.chain.stages)
+
+    def _active_bundle(self) -> Bundle | None:
+        version = self._registry.active()
+        return None if version is None else self._registry.load(version)
+
+    def _built(self) -> tuple[Chain, str | None]:
+        """The chain of the active version; where that is the rule alone, why."""
+        try:
+            bundle = self._active_bundle()
+        except (BundleError, RegistryError) as error:
+            return self._builder.build(None, str(error)), str(error)
+        return self._builder.build(bundle), None if bundle else "no active model version"
+
+    def _serve(self, chain: Chain) -> None:
+        self.chain = chain
         for stage, reason in chain.absent.items():
-            self._log.error("bundle.refused", version=self._pointer, stage=stage, reason=reason)
+            self._log.error("bundle.refused", version=chain.version, stage=stage, reason=reason)
         if chain.version is not None:
             self._log.info(
                 "bundle.loaded",
@@ -77,7 +124,12 @@ class ModelFollower:
                 warnings=list(chain.warnings),
             )
 
-    @property
-    def model_loaded(self) -> bool:
-        """Whether the primary model is in the chain."""
-        return any(stage.name == PRIMARY for stage in self.chain.stages)
+    def _refuse(self, reason: str, serving: str | None) -> None:
+        refused = f"the active version was refused, {serving or 'the rule'} serves on: {reason}"
+        if refused != self.refused:
+            self._log.error("bundle.refused", serving=serving, reason=reason)
+        self.refused = refused
+
+
+def _reasons(chain: Chain) -> str:
+    return f"{chain.version}: " + "; ".join(f"{name}: {why}" for name, why in chain.absent.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from app.contract.schema import FeatureSchema, Rejected, Row
 from app.errors import (
@@ -50,7 +50,14 @@ class PredictionService:
         except MalformedBodyError as error:
             self._recorder.rejected(error, None, context)
             raise
-        outcomes = self._answer([row], lambda chain: chain.answer_one(row), context)
+        chain = self._follower.chain
+        try:
+            answer = chain.answer_one(row)
+        except AllStagesFailedError as error:
+            self._note_failures(chain, error.failures)
+            self._recorder.failed(error, [row], context, batch=False)
+            raise
+        outcomes = self._predictions([row], chain, answer, context)
         self._recorder.answered(outcomes, context, batch=False)
         return outcomes[0]
 
@@ -71,20 +78,26 @@ class PredictionService:
             self._recorder.rejected(error, None, context)
             raise
         rows = [entry for entry in entries if not isinstance(entry, Rejected)]
-        matrix = self._schema.matrix(rows)
-        answered = iter(self._answer(rows, lambda chain: chain.answer(matrix), context) if rows else ())
+        answered = iter(self._answer_many(rows, entries, context) if rows else ())
         outcomes = [entry if isinstance(entry, Rejected) else next(answered) for entry in entries]
         self._recorder.answered(outcomes, context, batch=True)
         return outcomes
 
-    def _answer(self, rows: Sequence[Row], ask: Callable[[Chain], Answer], context: RequestContext) -> list[Prediction]:
+    def _answer_many(
+        self, rows: Sequence[Row], entries: Sequence[Row | Rejected], context: RequestContext
+    ) -> list[Prediction]:
         chain = self._follower.chain
         try:
-            answer = ask(chain)
+            answer = chain.answer(self._schema.matrix(rows))
         except AllStagesFailedError as error:
             self._note_failures(chain, error.failures)
-            self._recorder.failed(error, rows, context)
+            self._recorder.failed(error, entries, context, batch=True)
             raise
+        return self._predictions(rows, chain, answer, context)
+
+    def _predictions(
+        self, rows: Sequence[Row], chain: Chain, answer: Answer, context: RequestContext
+    ) -> list[Prediction]:
         if answer.failures:
             self._note_failures(chain, answer.failures)
         return predictions(rows, answer, chain.version, context.elapsed_ms)

@@ -77,20 +77,30 @@ class Stage:
         return self._guarded(lambda: self._checked_one(self._attempt(self.scorer.score_one, row, 1)))
 
     def self_test(self) -> None:
-        """Scores the probe the way a request would; success closes the breaker, failure counts like a request's.
+        """Scores the probe the ways requests do, one row and many; success closes the breaker, failure counts.
 
         Raises `StageFailedError`.
         """
         try:
-            rows = self.probe.rows
-            scores = self._checked(self._attempt(self.scorer.score, rows, len(rows)), len(rows))
-            promised = self.probe.scores
-            if promised is not None and not np.allclose(scores, promised, rtol=0, atol=TOLERANCE):
-                raise StageFailedError(self.name, "golden_rows", "scores differ from those of its manifest")
+            self._probe_many()
+            if self.scorer.inline_rows >= 1:
+                self._probe_one()
         except StageFailedError as failure:
             self._failed(failure)
             raise
         self._recovered()
+
+    def _probe_many(self) -> None:
+        rows, promised = self.probe.rows, self.probe.scores
+        scores = self._checked(self._attempt(self.scorer.score, rows, len(rows)), len(rows))
+        if promised is not None and not np.allclose(scores, promised, rtol=0, atol=TOLERANCE):
+            raise StageFailedError(self.name, "golden_rows", "scores differ from those of its manifest")
+
+    def _probe_one(self) -> None:
+        row: Row = tuple(self.probe.rows[0].tolist())
+        score = self._checked_one(self._attempt(self.scorer.score_one, row, 1))
+        if self.probe.scores is not None and abs(score - self.probe.scores[0]) > TOLERANCE:
+            raise StageFailedError(self.name, "golden_rows", "one row's score differs from that of its manifest")
 
     @property
     def state(self) -> StageState:
@@ -137,21 +147,25 @@ class Stage:
             raise StageFailedError(self.name, "shape", f"got dtype {scores.dtype}")
         if not np.isfinite(scores).all():
             raise StageFailedError(self.name, "non_finite", "a score is NaN or infinite")
+        if scores.min() < 0 or scores.max() > 1:
+            raise StageFailedError(self.name, "range", "a score is no probability, between 0 and 1")
         return scores
 
     def _checked_one(self, score: object) -> float:
         if not isinstance(score, float):
             raise StageFailedError(self.name, "shape", f"got {type(score).__name__}, expected a float")
+        if 0 <= score <= 1:
+            return score
         if not math.isfinite(score):
             raise StageFailedError(self.name, "non_finite", "a score is NaN or infinite")
-        return score
+        raise StageFailedError(self.name, "range", "a score is no probability, between 0 and 1")
 
     def _failed(self, failure: StageFailedError) -> None:
         if self._failures == 0:
             self._since = self.clock()
         self._failures += 1
         self._last_reason = f"{failure.reason}: {failure.detail}" if failure.detail else failure.reason
-        if self._failures >= self.breaker_failures:
+        if self._failures >= self.breaker_failures or failure.reason == "abandoned_threads":
             self.breaker_open = True
 
     def _recovered(self) -> None:

@@ -53,24 +53,20 @@ class PredictionLogger:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._lock = threading.Lock()
         self._fd = -1
         self._pid = -1
         self._day = -1
         self._torn = False
 
-    @property
-    def enabled(self) -> bool:
-        return self._folder is not None
-
     def append(self, lines: Sequence[bytes]) -> None:
         """Writes rendered lines (without newlines) in one append. Raises `OSError`."""
-        if self._folder is None:
+        if self.folder is None:
             return
         data = b"\n".join(lines) + b"\n"
         with self._lock:
-            self._open(self._folder)
+            self._open(self.folder)
             if self._torn:
                 data = b"\n" + data
             written = os.write(self._fd, data)
@@ -80,9 +76,9 @@ class PredictionLogger:
 
     def check(self) -> None:
         """Whether a record could be written now, as far as one can tell without writing. Raises `OSError`."""
-        if self._folder is not None:
+        if self.folder is not None:
             with self._lock:
-                self._open(self._folder)
+                self._open(self.folder)
                 if os.fstatvfs(self._fd).f_bavail == 0:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -20,6 +20,9 @@ import msgspec
 import structlog
 from gunicorn.glogging import Logger as GunicornBaseLogger
 
+REQUEST_ID = "anomaly.request_id"
+"""Where the app leaves a request's id in its WSGI environment."""
+
 DRAIN_INTERVAL_S = 0.05
 """The writer wakes this often. Waking it per line would cost each request a lock hand-over."""
 
@@ -157,6 +160,9 @@ class SinkHandler(logging.Handler):
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record.msg, dict):  # an event already
+            self._sink.put(record.msg)
+            return
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - a library's wrong format string must not fail the request it logs about
@@ -194,15 +200,15 @@ class GunicornLogger(GunicornBaseLogger):  # type: ignore[misc]
             log.handlers.clear()
             log.propagate = True
             log.setLevel(self.loglevel)
-        self._sink = LogSink()
-        route_library_logs(self._sink, logging.getLevelName(self.loglevel))
+        # Until the app brings its own, which takes over in every worker.
+        route_library_logs(LogSink(), logging.getLevelName(self.loglevel))
 
     def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: Any) -> None:
         """One `http.request` event, under the worker classes of gunicorn's own."""
         if self._access_log_enabled:
             status = int(str(resp.status).split(maxsplit=1)[0])
             duration_ms = request_time.total_seconds() * 1000
-            self._sink.put(access_event(environ, status, duration_ms, getattr(resp, "sent", None)))
+            self.access_log.info(access_event(environ, status, duration_ms, getattr(resp, "sent", None)))
 
 
 def access_event(environ: Mapping[str, Any], status: int, duration_ms: float, sent: int | None) -> dict[str, Any]:
@@ -218,5 +224,5 @@ def access_event(environ: Mapping[str, Any], status: int, duration_ms: float, se
         "duration_ms": round(duration_ms, 3),
         "bytes": sent,
         "client": environ.get("REMOTE_ADDR"),
-        "request_id": environ.get("HTTP_X_REQUEST_ID"),
+        "request_id": environ.get(REQUEST_ID),
     }

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from app.contract.schema import FeatureSchema
+
 Kind: TypeAlias = Literal["spike", "drop", "level_shift", "variance_burst"]
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -32,7 +34,7 @@ _MAGNITUDES: Mapping[Kind, tuple[float, float]] = {
 }  # fmt: skip
 """Smallest and largest change, in multiples of the series' usual step from one reading to the next."""
 
-_HIGHEST = 1e6
+HIGHEST_VALUE = next(feature.high for feature in FeatureSchema.features if feature.name == "metric_value")
 """Upper end of the contract's range of `metric_value`."""
 
 
@@ -87,7 +89,7 @@ def _inject(
             direction = -direction  # the next one goes the other way, so that the series stays in its range
         labelled[span] = True
     changed = values != original
-    values[changed] = six_digits(np.clip(values[changed], 0.0, _HIGHEST))
+    values[changed] = six_digits(np.clip(values[changed], 0.0, HIGHEST_VALUE))
     return values, (labelled & (values != original)).astype(np.int64)
 
 

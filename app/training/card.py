@@ -12,13 +12,15 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
 from app.model.manifest import Training, current_environment
-from app.training.evaluate import RULE, Evaluation
+from app.model.stages import BASELINE, FALLBACK, MODEL_STAGES, PRIMARY
+from app.training.evaluate import Evaluation
+from app.training.fit import HELD_OUT_SHARE, TREES, VALIDATION_SHARE, WARM_UP_DAYS
 
 CALIBRATION_FILE = "calibration.png"
 PRECISION_RECALL_FILE = "precision_recall.png"
 CARD_FILE = "MODEL_CARD.md"
 
-_TITLES = {"primary": "primary (boosted trees)", "fallback": "fallback (logistic regression)", RULE: "z-score rule"}
+_TITLES = {PRIMARY: "primary (boosted trees)", FALLBACK: "fallback (logistic regression)", BASELINE: "z-score rule"}
 _SHARES = {
     "accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1",
     "pr_auc": "area under precision-recall curve",
@@ -64,7 +66,7 @@ Scores one reading of a business metric: the probability that it is an anomaly, 
 reading and its past. Metrics of any size share one model, since it sees ratios only; region and product are not
 looked at.
 
-- primary: 200 gradient-boosted trees
+- primary: {TREES} gradient-boosted trees
 - fallback: a logistic regression on the same ratios, used when the primary fails
 - a score of at least the stage's threshold is called an anomaly: {limits}
 
@@ -84,10 +86,10 @@ SHA-256 of the table: `{training.data_digest}`
 
 Environment: {environment}.
 
-Fitted on {training.rows:,} readings. The first two weeks are left out, since they have no past to be compared with.
-The split is by time: the last quarter of the span was held out, and only the table below has seen it; the last fifth
-of the rest chose the thresholds (highest F1), after which both stages were fitted again on all of it. Every feature
-uses its own reading and earlier ones only.
+Fitted on {training.rows:,} readings. The first {WARM_UP_DAYS} days are left out, since they have no past to be compared
+with. The split is by time: the last {HELD_OUT_SHARE:.0%} of the span were held out, and only the table below has seen
+them; the last {VALIDATION_SHARE:.0%} of the rest chose the thresholds (highest F1), after which both stages were fitted
+again on all of it. Every feature uses its own reading and earlier ones only.
 
 ## What it is worth
 
@@ -102,7 +104,7 @@ when both models fail.
 ## Limits
 
 - Figures hold for data like the above. Retrain on your own history: `flask train --data metrics.csv`.
-- A series needs about two weeks of history before its features mean what they meant in training.
+- A series needs about {WARM_UP_DAYS} days of history before its features mean what they meant in training.
 - After a lasting change of level, readings look unusual until the 7-day average has followed.
 - A slow drift is no anomaly to this model: each reading is compared with the weeks just before it.
 - Features must be computed as in training: `flask features` does.
@@ -112,7 +114,7 @@ when both models fail.
 def _calibration_plot(evaluation: Evaluation) -> bytes:
     figure, axes = _figure("Calibration on held-out readings", "mean score", "share of anomalies")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="ideal")
-    for name in ("primary", "fallback"):
+    for name in MODEL_STAGES:
         scores = evaluation.scores[name]
         bins = np.minimum((scores * 10).astype(np.int64), 9)
         count = np.bincount(bins, minlength=10)
@@ -125,12 +127,12 @@ def _calibration_plot(evaluation: Evaluation) -> bytes:
 
 def _precision_recall_plot(evaluation: Evaluation, thresholds: Mapping[str, float]) -> bytes:
     figure, axes = _figure("Precision and recall on held-out readings", "recall", "precision")
-    for name in ("primary", "fallback"):
+    for name in MODEL_STAGES:
         precision, recall, _ = precision_recall_curve(evaluation.labels, evaluation.scores[name])
         axes.plot(recall, precision, linewidth=1.2, label=f"{name} (dot: threshold {thresholds[name]:g})")
         stage = evaluation.metrics[name]
         axes.plot(stage["recall"], stage["precision"], "o", color=axes.lines[-1].get_color())
-    rule = evaluation.metrics[RULE]
+    rule = evaluation.metrics[BASELINE]
     axes.plot(rule["recall"], rule["precision"], "s", color="0.4", label="z-score rule")
     return _png(figure, axes)
 

@@ -13,11 +13,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from app.contract.schema import Matrix
 from app.model.rule import z_score_rule
 from app.model.scorer import estimator_scores
+from app.model.stages import BASELINE, BASELINE_THRESHOLD, PRIMARY
 from app.training.fit import Fitted, Labels
 
 Floats: TypeAlias = NDArray[np.float64]
 
-RULE = "baseline"
 """The z-score rule's name as a stage; it says 0 or 1, so its threshold is one half."""
 
 
@@ -36,16 +36,14 @@ def evaluate(fitted: Fitted, rows: Matrix, labels: Labels) -> Evaluation:
     """Scores held-out `rows` by every stage and compares the decisions with `labels`."""
     with threadpool_limits(limits=1):
         scores = {name: estimator_scores(estimator, rows) for name, estimator in fitted.estimators.items()}
-    scores[RULE] = z_score_rule(rows)
-    thresholds = {**fitted.thresholds, RULE: 0.5}
+    scores[BASELINE] = z_score_rule(rows)
+    thresholds = {**fitted.thresholds, BASELINE: BASELINE_THRESHOLD}
     decisions = {name: scores[name] >= thresholds[name] for name in scores}
     return Evaluation(
         labels=labels,
         scores=scores,
         metrics={name: measure(labels, decisions[name], scores[name]) for name in scores},
-        agreement={
-            name: float(np.mean(decisions[name] == decisions["primary"])) for name in scores if name != "primary"
-        },
+        agreement={name: float(np.mean(decisions[name] == decisions[PRIMARY])) for name in scores if name != PRIMARY},
     )
 
 

@@ -19,6 +19,7 @@ from app.contract.schema import Matrix
 from app.errors import DataError
 from app.model.ratios import ScaleFreeRatios
 from app.model.scorer import estimator_scores
+from app.model.stages import FALLBACK, MODEL_STAGES, PRIMARY
 
 Labels: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -33,6 +34,8 @@ HELD_OUT_SHARE = 0.25
 """Last part of the time span: seen only by the evaluation."""
 VALIDATION_SHARE = 0.2
 """Last part of the training span: chooses the thresholds."""
+
+TREES = 100
 
 _DAY = 86_400_000_000
 
@@ -90,7 +93,7 @@ def new_primary(seed: int) -> Pipeline:
     # Twice the trees of twice the leaves score no better on later data, and each answer walks all of them.
     # Early stopping would draw its own validation rows at random, not by time.
     trees = HistGradientBoostingClassifier(
-        max_iter=100, learning_rate=0.1, max_leaf_nodes=15, min_samples_leaf=40, l2_regularization=1.0,
+        max_iter=TREES, learning_rate=0.1, max_leaf_nodes=15, min_samples_leaf=40, l2_regularization=1.0,
         early_stopping=False, random_state=seed,
     )  # fmt: skip
     return Pipeline([("ratios", ScaleFreeRatios()), ("trees", trees)])
@@ -111,14 +114,14 @@ def fit_stages(rows: Matrix, labels: Labels, split: Split, seed: int, progress: 
     thresholds: dict[str, float] = {}
     # Sums made by several threads depend in their last bit on how many there are.
     with threadpool_limits(limits=1):
-        for name, new in (("fallback", new_fallback), ("primary", new_primary)):
+        for name, new in ((FALLBACK, new_fallback), (PRIMARY, new_primary)):
             progress(f"choosing the {name}'s threshold")
             draft = new(seed).fit(rows[split.fit], labels[split.fit])
             scores = estimator_scores(draft, rows[split.validation])
             thresholds[name] = best_threshold(labels[split.validation], scores)
             progress(f"fitting the {name}")
             estimators[name] = new(seed).fit(rows[split.training], labels[split.training])
-    return Fitted({name: estimators[name] for name in ("primary", "fallback")}, thresholds)
+    return Fitted({name: estimators[name] for name in MODEL_STAGES}, thresholds)
 
 
 def best_threshold(labels: Labels, scores: NDArray[np.float64]) -> float:

@@ -57,6 +57,7 @@ def read_history(path: Path, schema: FeatureSchema | None = None) -> History:
     texts = _parquet_texts(path) if path.suffix.lower() == ".parquet" else _csv_texts(path)
     present = texts["metric_value"].str.strip() != ""
     missing = texts.index[~present].tolist()
+    _refuse_cut_rows(source, texts[~present])
     texts = texts[present]
     if texts.empty:
         raise DataError(source, "no readings in it")
@@ -69,6 +70,15 @@ def read_history(path: Path, schema: FeatureSchema | None = None) -> History:
     _refuse_duplicates(source, frame)
     notices = (f"{len(missing)} empty readings left out (rows {_list(missing)})",) if missing else ()
     return History(source, frame.reset_index(drop=True), frame.index.to_numpy(dtype=np.int64), notices)
+
+
+def _refuse_cut_rows(source: str, empty: pd.DataFrame) -> None:
+    """A row may lack its reading, but a row that lacks more was cut off, or never was one."""
+    for name in (column for column in REQUIRED if column != "metric_value"):
+        blank = empty.index[empty[name].str.strip() == ""]
+        if len(blank):
+            raise DataError(source, "the row is cut off: its value is missing too", column=name, row=int(blank[0]))
+    _timestamps(source, empty["timestamp"])
 
 
 def data_digest(frame: pd.DataFrame) -> str:

@@ -6,15 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from app.training.anomalies import inject_anomalies, six_digits
+from app.training.anomalies import HIGHEST_VALUE, inject_anomalies, six_digits
 
 DAYS = 120
 SERIES = 40
-MAX_SERIES = 200
 
 _START = np.datetime64("2024-01-01T00:00:00", "us")  # a Monday
 _REGIONS = 8
-_HIGHEST = 1e6
 
 
 def synthetic_history(seed: int, days: int = DAYS, series: int = SERIES) -> pd.DataFrame:
@@ -25,7 +23,7 @@ def synthetic_history(seed: int, days: int = DAYS, series: int = SERIES) -> pd.D
     """
     rng = np.random.default_rng(seed)
     hours = np.arange(days * 24)
-    values = six_digits(np.clip(_levels(rng, hours, series), 0.0, _HIGHEST).ravel())
+    values = six_digits(np.clip(_levels(rng, hours, series), 0.0, HIGHEST_VALUE).ravel())
     number = np.repeat(np.arange(series), len(hours))
     history = pd.DataFrame(
         {

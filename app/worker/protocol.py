@@ -13,8 +13,8 @@ from typing import NoReturn, cast
 
 import httptools
 
-from app.api.exchange import sane_request_id
 from app.api.problem import PROBLEM_JSON, problem_body
+from app.serving.prediction import sane_request_id
 from app.worker.endpoint import Endpoint
 from app.worker.wsgi import Reply, Request, build_environ, call_app, status_line
 

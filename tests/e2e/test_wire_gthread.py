@@ -26,6 +26,22 @@ def threaded(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iter
         yield running
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param(b"BAD\r\n\r\n", id="no HTTP"),
+        pytest.param(b"GET / HTTP/1.1\r\nHo st: a\r\n\r\n", id="a bad header name"),
+        pytest.param(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 9_000), id="a long URL"),
+    ],
+)
+def test_gunicorns_own_refusals_come_in_the_envelope(threaded: Service, garbage: bytes) -> None:
+    """Not as a page of HTML."""
+    with Wire(threaded.port) as wire:
+        answer = wire.send(garbage).reply()
+    problem(answer, answer.status)
+    assert 400 <= answer.status < 500
+
+
 def chunked(*chunks: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
 

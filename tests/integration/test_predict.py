@@ -250,6 +250,74 @@ def test_a_required_audit_withholds_what_it_cannot_record(
     assert client.get("/health").status_code == 503
 
 
+def test_bad_input_is_no_failure_of_the_service_even_when_the_audit_fails(
+    make_app: Callable[..., Flask], version: str, tmp_path: Path
+) -> None:
+    """A malformed body is 400 whatever the disk does, and counts as nobody's failure."""
+    (tmp_path / "file").write_text("in the way")
+    client = make_app(audit_dir=tmp_path / "file", audit_required=True).test_client()
+    assert client.post("/predict", data=b"{", content_type="application/json").status_code == 400
+    assert client.get("/health").get_json()["consecutive_failures"] == 0
+
+
+def test_a_prediction_that_was_withheld_is_not_logged_as_served(
+    make_app: Callable[..., Flask], version: str, reading: dict[str, Any], tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The log and the reply tell the same story."""
+    (tmp_path / "file").write_text("in the way")
+    app = make_app(audit_dir=tmp_path / "file", audit_required=True)
+    assert app.test_client().post("/predict", json=reading).status_code == 503
+    app.extensions["anomaly"].background.stop()
+    events = [json.loads(line)["event"] for line in capfd.readouterr().out.splitlines()]
+    assert "prediction.failed" in events
+    assert "prediction.served" not in events
+
+
+@pytest.mark.parametrize(
+    ("level", "logged"),
+    [
+        pytest.param("INFO", ["prediction.served", "prediction.rejected"], id="info"),
+        pytest.param("WARNING", ["prediction.rejected"], id="warning"),
+        pytest.param("ERROR", [], id="error"),
+    ],
+)
+def test_predictions_are_logged_by_their_level(
+    make_app: Callable[..., Flask], version: str, reading: dict[str, Any], capfd: pytest.CaptureFixture[str],
+    level: str, logged: list[str],
+) -> None:  # fmt: skip
+    """LOG_LEVEL means the same for predictions as for everything else."""
+    app = make_app(log_level=level)
+    client = app.test_client()
+    client.post("/predict", json=reading)
+    client.post("/predict", json={})
+    app.extensions["anomaly"].background.stop()
+    events = [json.loads(line)["event"] for line in capfd.readouterr().out.splitlines()]
+    assert [event for event in events if event.startswith("prediction.")] == logged
+
+
+def test_a_score_that_is_no_probability_is_a_failure(make_app: Callable[..., Flask], reading: dict[str, Any]) -> None:
+    """Nothing outside 0 to 1 leaves the service."""
+    client = make_app(baseline_rule="tests.integration.test_predict:five_rule").test_client()
+    assert client.post("/predict", json=reading).status_code == 503
+
+
+def test_a_failed_batch_is_audited_row_by_row(
+    make_app: Callable[..., Flask], reading: dict[str, Any], settings: Settings
+) -> None:
+    """The rows that were refused, and those that nothing could answer, each in its place."""
+    client = make_app(baseline_rule="tests.integration.test_predict:broken_rule").test_client()
+    reply = client.post("/predict/batch", json={"instances": [{}, reading, reading]})
+    assert reply.status_code == 503
+    assert {"predictions", "count", "rejected", "error"} <= set(reply.get_json())
+    assert settings.audit_dir is not None
+    assert [(line["event"], line["row"]) for line in audit_lines(settings.audit_dir)] == [
+        ("prediction.rejected", 0),
+        ("prediction.failed", 1),
+        ("prediction.failed", 2),
+    ]
+
+
 def test_a_slow_model_misses_its_deadline_and_the_fallback_answers(
     make_app: Callable[..., Flask], registry: Registry, schema: FeatureSchema, logistic: Any, reading: dict[str, Any]
 ) -> None:
@@ -271,3 +339,8 @@ def test_a_slow_model_misses_its_deadline_and_the_fallback_answers(
 def broken_rule(rows: Any) -> Any:
     """A rule that fails."""
     raise ZeroDivisionError
+
+
+def five_rule(rows: Any) -> Any:
+    """A rule whose scores are no probabilities."""
+    return rows[:, 0] * 0 + 5.0

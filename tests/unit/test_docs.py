@@ -43,6 +43,15 @@ def test_the_readme_describes_every_feature(feature: object) -> None:
     assert f"| `{feature.name}` | {span} | {feature.description} |" in README
 
 
+def test_the_readme_names_every_event() -> None:
+    """What is logged under a stable name is what people search for."""
+    source = "\n".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
+    events = set(re.findall(r"""log\.(?:info|warning|error|exception)\(\s*"([a-z]+\.[a-z]+)\"""", source))
+    events |= set(re.findall(r"""(?:event=|"event": )"([a-z]+\.[a-z]+)\"""", source))
+    assert len(events) >= 15
+    assert {event for event in events if f"`{event}`" not in README} == set()
+
+
 def test_the_readme_names_no_target_that_the_makefile_lacks() -> None:
     """Every `make ...` in the README exists."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

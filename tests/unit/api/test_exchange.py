@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.api import exchange
-from app.api.exchange import read_json_body, request_context, respond, sane_request_id
+from app.api.exchange import read_json_body, request_context, respond
+from app.serving.prediction import sane_request_id
 
 LIMIT = 100
 MADE_ID = re.compile(r"[0-9a-f]{24}")

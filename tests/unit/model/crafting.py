@@ -52,7 +52,7 @@ def edit_manifest(folder: Path, change: Callable[[Document], object]) -> None:
 def replace_file(folder: Path, name: str, content: bytes) -> None:
     """Puts other bytes in place of a file and makes the manifest vouch for them."""
     (folder / name).write_bytes(content)
-    entry = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    entry = {"sha256": hashlib.sha256(content).hexdigest()}
     edit_manifest(folder, lambda document: document["files"].update({name: entry}))
 
 

@@ -33,7 +33,7 @@ def a_manifest(version: str) -> Manifest:
         created="2024-05-06T07:08:09Z",
         features=["a", "b"],
         environment=current_environment(),
-        files={"primary.joblib": FileEntry("0" * 64, 3), "card.md": FileEntry("1" * 64, 0)},
+        files={"primary.joblib": FileEntry("0" * 64), "card.md": FileEntry("1" * 64)},
         stages={"primary": StageEntry("primary.joblib", 0.25, [0.125, 1 / 3])},
         golden_rows=[[1.0, 2.0], [0.1, 1e6]],
         reference={"a": Bins([0, 0.5, 1], [0.75, 0.25])},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from app.serving.reload import ModelFollower
 from app.telemetry.audit import PredictionLogger
 from tests.conftest import draft_of
 from tests.fakes import ConstantModel, MemorySink, logger
+from tests.unit.serving.test_board import report
 from tests.unit.serving.test_chain import builder
 from tests.waiting import wait_until
 
@@ -108,6 +110,7 @@ def test_a_worker_whose_model_hangs_again_and_again_leaves(
     before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
     try:
         world.background.start()
+        sibling_is_ready(world.board)
         stage = world.follower.chain.stages[0]
         stage.deadline_s = 0.01
         ConstantModel.unhindered.clear()
@@ -125,6 +128,36 @@ def test_stopping_leaves_the_board(world: World) -> None:
     world.background.stop()
     assert world.board.reports() == []
     assert len(world.sink.named("service.stopping")) == 1
+
+
+def test_a_worker_that_is_the_last_one_ready_stays(
+    world: World, registry: Registry, schema: FeatureSchema, logistic: Any
+) -> None:
+    """Its fallback answers; nobody would if it left."""
+    registry.activate(registry.register(draft_of(schema, primary=ConstantModel(), fallback=logistic)))
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("it left"))
+    try:
+        world.background.start()
+        stage = world.follower.chain.stages[0]
+        stage.deadline_s = 0.01
+        ConstantModel.unhindered.clear()
+        wait_until(lambda: stage.breaker_open and stage.caller.exhausted)
+        tested = world.board.reports()[0][0].reported
+        wait_until(lambda: world.board.reports()[0][0].reported > tested)
+        assert world.health.ready
+        assert world.follower.chain.answer(schema.sample(3)).stage.name == "fallback"
+    finally:
+        ConstantModel.unhindered.set()
+        signal.signal(signal.SIGTERM, before)
+
+
+def sibling_is_ready(board: WorkerBoard) -> None:
+    """Puts a second worker on the board: a living process, and ready."""
+    sibling = WorkerBoard(board.folder)
+    sibling.join()
+    sibling._pid = os.getppid()
+    (board.folder / f"{os.getppid()}.pulse").write_bytes((board.folder / f"{os.getpid()}.pulse").read_bytes())
+    sibling.post(report(os.getppid()))
 
 
 def _fault() -> None:

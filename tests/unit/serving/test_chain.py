@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.contract.schema import FeatureSchema, Matrix
-from app.errors import AllStagesFailedError, BundleError
+from app.errors import AllStagesFailedError
 from app.model.registry import Registry
 from app.model.rule import z_score_rule
 from app.serving.chain import ChainBuilder
@@ -129,7 +129,7 @@ def test_a_model_without_compiled_form_serves_itself_and_says_why(registry: Regi
 
 def test_without_a_bundle_the_rule_serves_and_the_refusal_is_named(schema: FeatureSchema) -> None:
     """Health needs the reason."""
-    chain = builder(schema).build(None, BundleError("the disk ate it"))
+    chain = builder(schema).build(None, "the disk ate it")
     assert [stage.name for stage in chain.stages] == ["baseline"]
     assert chain.absent == {"primary": "the disk ate it", "fallback": "the disk ate it"}
 

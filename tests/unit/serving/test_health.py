@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,17 @@ from app.serving.stage import Probe, Stage
 from app.telemetry.audit import PredictionLogger
 from tests.fakes import Clock, ConstantScorer, MemorySink, RaisingScorer, logger
 from tests.unit.serving.test_stage import ROWS
+
+
+class FullDisk(PredictionLogger):
+    """An audit whose disk is full while `full` is set."""
+
+    full = False
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().append(lines)
 
 
 class FixedFollower(ModelFollower):
@@ -39,6 +51,7 @@ class World:
     sink: MemorySink
     clock: Clock
     audit_dir: Path
+    audit: FullDisk
 
 
 @pytest.fixture
@@ -53,9 +66,10 @@ def world(tmp_path: Path) -> World:
     follower = FixedFollower(Chain("v1", stages))
     board = WorkerBoard(tmp_path / "board")
     board.join()
+    audit = FullDisk(tmp_path / "audit")
     check = HealthCheck(
         follower,
-        PredictionLogger(tmp_path / "audit"),
+        audit,
         board,
         sink,
         logger(sink),
@@ -63,7 +77,7 @@ def world(tmp_path: Path) -> World:
         stale_after_s=20,
         clock=clock,
     )
-    return World(check, primary, follower, board, sink, clock, tmp_path / "audit")
+    return World(check, primary, follower, board, sink, clock, tmp_path / "audit", audit)
 
 
 def test_is_unhealthy_before_any_worker_has_reported(world: World) -> None:
@@ -126,7 +140,7 @@ def test_an_audit_that_cannot_be_written_degrades_until_it_can(world: World) -> 
     world.audit_dir.write_text("not a folder")
     world.check.self_test()
     assert world.check.health().status == "degraded"
-    assert "audit cannot be written" in world.check.health().causes[0]
+    assert "cannot be written" in world.check.health().causes[0]
     world.audit_dir.unlink()
     world.check.self_test()
     assert world.check.health().status == "healthy"
@@ -147,6 +161,44 @@ def test_a_required_audit_that_cannot_be_written_is_unhealthy(world: World, tmp_
     strict.self_test()
     assert strict.health().status == "unhealthy"
     assert not strict.ready
+
+
+def test_a_full_disk_is_no_recovery(world: World) -> None:
+    """Opening a file says nothing about writing to it: only a written line ends the problem."""
+    world.check.self_test()
+    world.check.audit_failed(OSError(28, "No space left on device"))
+    assert world.check.health().status == "degraded"
+    world.audit.full = True
+    world.check.self_test()
+    assert world.check.health().status == "degraded"
+    world.audit.full = False
+    world.check.self_test()
+    assert world.check.health().status == "healthy"
+
+
+def test_an_audit_problem_shows_at_once(world: World) -> None:
+    """Not only at the next self-test; and it says what to do."""
+    world.check.self_test()
+    world.check.audit_failed(OSError(28, "No space left on device"))
+    (cause,) = world.check.health().causes
+    assert cause.startswith("AUDIT_DIR: ")
+    assert "No space left on device; mount a volume, free space or unset it" in cause
+
+
+def test_a_worker_whose_self_tests_stopped_is_not_ready(world: World) -> None:
+    """A watcher that hangs must not vouch for anything."""
+    world.check.self_test()
+    assert world.check.ready
+    world.clock.now += 60
+    assert not world.check.ready
+
+
+def test_without_a_model_it_answers_but_is_not_ready(world: World) -> None:
+    """A rollout of a version that cannot be loaded stops here."""
+    world.follower.chain = Chain(None, world.follower.chain.stages[1:], {"primary": "no active model version"})
+    world.check.self_test()
+    assert world.check.health().status == "degraded"
+    assert not world.check.ready
 
 
 def test_a_draining_worker_is_not_ready_but_still_healthy(world: World) -> None:

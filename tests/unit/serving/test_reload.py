@@ -10,7 +10,7 @@ from app.contract.schema import FeatureSchema
 from app.model.registry import Registry
 from app.serving.reload import ModelFollower
 from tests.conftest import draft_of
-from tests.fakes import ConstantModel, MemorySink, logger
+from tests.fakes import Clock, ConstantModel, MemorySink, logger
 from tests.unit.serving.test_chain import builder
 
 
@@ -135,3 +135,64 @@ def test_goes_on_serving_where_the_pointer_disappears(
     follower.follow()
     assert follower.chain.version == version
     assert follower.refused is not None
+
+
+def test_a_replaced_worker_keeps_the_masters_version_where_the_new_one_is_bad(
+    follower: ModelFollower, registry: Registry, version: str
+) -> None:
+    """It must not bring less than the workers beside it."""
+    follower.load()
+    (registry.folder / "ACTIVE").write_text("no-such-version\n")
+    follower.arm()
+    assert (follower.chain.version, follower.model_loaded) == (version, True)
+    assert follower.refused is not None
+    assert "no-such-version" in follower.refused
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None], ids=["no text", "a folder"])
+def test_a_pointer_that_cannot_be_read_does_not_stop_the_service(
+    follower: ModelFollower, registry: Registry, content: bytes | None
+) -> None:
+    """It starts on the rule, and says why."""
+    registry.folder.mkdir(parents=True)
+    pointer = registry.folder / "ACTIVE"
+    pointer.mkdir() if content is None else pointer.write_bytes(content)
+    serving(follower)
+    follower.follow()
+    assert [stage.name for stage in follower.chain.stages] == ["baseline"]
+    assert "cannot be read" in follower.chain.absent["primary"]
+
+
+def test_a_repaired_version_is_taken_up_when_it_is_activated_again(
+    follower: ModelFollower, registry: Registry, version: str
+) -> None:
+    """Without a restart."""
+    good = (registry.folder / version / "primary.joblib").read_bytes()
+    corrupt(registry, version, "primary.joblib")
+    serving(follower)
+    assert not follower.model_loaded
+    (registry.folder / version / "primary.joblib").write_bytes(good)
+    follower.follow()
+    assert not follower.model_loaded
+    registry.activate(version)
+    follower.follow()
+    assert follower.model_loaded
+    assert not follower.chain.absent
+
+
+def test_a_repaired_version_is_taken_up_by_itself_after_a_while(
+    registry: Registry, version: str, schema: FeatureSchema, sink: MemorySink
+) -> None:
+    """A volume that came back needs no hand."""
+    clock = Clock()
+    follower = ModelFollower(registry, builder(schema), logger(sink), clock)
+    good = (registry.folder / version / "primary.joblib").read_bytes()
+    corrupt(registry, version, "primary.joblib")
+    serving(follower)
+    clock.now += 3600
+    follower.follow()
+    assert not follower.model_loaded
+    (registry.folder / version / "primary.joblib").write_bytes(good)
+    clock.now += 3600
+    follower.follow()
+    assert follower.model_loaded

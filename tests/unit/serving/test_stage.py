@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.contract.schema import Matrix, Row
 from app.errors import StageFailedError
 from app.model.scorer import Scorer
 from app.serving.deadline import DeadlineCaller
@@ -189,3 +190,32 @@ def test_the_state_says_since_when_and_why() -> None:
     scorer.broken, clock.now = False, 140
     stage.self_test()
     assert (stage.state.answering, stage.state.since, stage.state.reason) == (True, 140, None)
+
+
+class TwoFaced:
+    """Scores matrices as promised and single rows otherwise."""
+
+    inline_rows = float("inf")
+
+    def score(self, rows: Matrix) -> Any:
+        return np.full(len(rows), 0.25)
+
+    def score_one(self, row: Row) -> float:
+        return 0.75
+
+
+def test_the_self_test_takes_the_one_row_path_too() -> None:
+    """Most predictions do."""
+    stage = make_stage(TwoFaced(), probe=Probe(ROWS, np.full(3, 0.25)))
+    with pytest.raises(StageFailedError, match="one row's score differs"):
+        stage.self_test()
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.1])
+def test_a_score_that_is_no_probability_is_a_failure(score: float) -> None:
+    """One row or many."""
+    with pytest.raises(StageFailedError) as many:
+        make_stage(ConstantScorer(score)).score(ROWS)
+    with pytest.raises(StageFailedError) as one:
+        make_stage(ConstantScorer(score)).score_one(ROW)
+    assert (many.value.reason, one.value.reason) == ("range", "range")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.telemetry.logs import GunicornLogger, LogSink, SinkHandler, access_event, route_library_logs
+from app.telemetry.logs import REQUEST_ID, GunicornLogger, LogSink, SinkHandler, access_event, route_library_logs
 from tests.unit.telemetry.conftest import LogPipe
 
 pytestmark = pytest.mark.usefixtures("untouched_logging")
@@ -90,7 +90,7 @@ class FakeResponse:
     sent: int | None
 
 
-ENVIRON = {"REQUEST_METHOD": "GET", "PATH_INFO": "/health", "REMOTE_ADDR": "192.0.2.7", "HTTP_X_REQUEST_ID": "id-1"}
+ENVIRON = {"REQUEST_METHOD": "GET", "PATH_INFO": "/health", "REMOTE_ADDR": "192.0.2.7", REQUEST_ID: "id-1"}
 
 
 def gunicorn_logger(pipe: LogPipe, monkeypatch: pytest.MonkeyPatch, config: FakeConfig) -> Any:

@@ -185,3 +185,12 @@ def test_the_digest_ignores_the_order_of_rows_but_no_value(tmp_path: Path) -> No
     assert data_digest(frame.iloc[::-1]) == data_digest(frame)
     assert data_digest(frame.assign(is_anomaly=[0, 0])) != data_digest(frame)
     assert data_digest(frame.drop(columns="is_anomaly")) != data_digest(frame)
+
+
+@pytest.mark.parametrize("row", ["2026-01-01T00:00:00Z", "garbage,,,", ",1,2,", "2026-01-01T00:00:00Z,1,,"])
+def test_a_row_that_was_cut_off_is_an_error(tmp_path: Path, row: str) -> None:
+    """A reading may be missing; a row that lacks more than its reading was never whole."""
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"timestamp,region_id,product_id,metric_value\n2026-01-01T01:00:00Z,1,2,3\n{row}\n")
+    with pytest.raises(DataError, match="row 2"):
+        read_history(path)

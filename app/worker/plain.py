@@ -1,0 +1,20 @@
+"""gunicorn's own workers, such as gthread: their refusals in the service's envelope."""
+
+from __future__ import annotations
+
+import socket
+import time
+from email.utils import formatdate
+
+from app.api.problem import PROBLEM_JSON, problem_body
+from app.serving.prediction import sane_request_id
+from app.worker.wsgi import Reply, status_line
+
+
+def write_problem(client: socket.socket, status: int, reason: str, detail: str) -> None:
+    """Takes the place of `gunicorn.util.write_error`, which answers what is no HTTP with a page of HTML."""
+    request_id = sane_request_id(None)
+    body = problem_body(status, detail or reason, instance="", request_id=request_id)
+    reply = Reply(status_line(status), [("Content-Type", PROBLEM_JSON), ("X-Request-ID", request_id)], body)
+    date = formatdate(time.time(), usegmt=True).encode()
+    client.sendall(reply.encode(head=False, keep_alive=False, date=date))
