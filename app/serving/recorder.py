@@ -126,15 +126,21 @@ class Recorder:
         )
 
     def _rejected(self, message: str, rejected: Rejected | None, context: RequestContext, row: int | None) -> bytes:
-        errors: list[dict[str, Any]] | None = None
-        if rejected is not None:
-            errors = [{"feature": problem.feature, "code": problem.code} for problem in rejected.problems]
-        # Rendered carefully: a client's own words are in it.
+        problems = rejected.problems if rejected is not None else ()
+        errors = [{"feature": problem.feature, "code": problem.code} for problem in problems]
+        return self._unanswered("warning", "prediction.rejected", message, context, row=row, errors=errors or None)
+
+    def _failed(self, message: str, values: Row, context: RequestContext, row: int | None) -> bytes:
+        features = dict(zip(self._names, values, strict=True))
+        return self._unanswered("error", "prediction.failed", message, context, row=row, features=features)
+
+    def _unanswered(self, level: str, event: str, message: str, context: RequestContext, **more: Any) -> bytes:
+        # Rendered carefully: a client's own words may be in it.
         return render(
             PredictionRecord(
                 timestamp=datetime.now(UTC),
-                level="warning",
-                event="prediction.rejected",
+                level=level,
+                event=event,
                 pid=os.getpid(),
                 request_id=context.request_id,
                 trace_id=context.trace_id,
@@ -143,26 +149,6 @@ class Recorder:
                 model_version=None,
                 latency_ms=round(context.elapsed_ms, 3),
                 error=message,
-                errors=errors,
-                row=row,
-            )
-        )
-
-    def _failed(self, message: str, values: Row, context: RequestContext, row: int | None) -> bytes:
-        return _encoder.encode(
-            PredictionRecord(
-                timestamp=datetime.now(UTC),
-                level="error",
-                event="prediction.failed",
-                pid=os.getpid(),
-                request_id=context.request_id,
-                trace_id=context.trace_id,
-                success=False,
-                model_used=NONE,
-                model_version=None,
-                latency_ms=round(context.elapsed_ms, 3),
-                features=dict(zip(self._names, values, strict=True)),
-                error=message,
-                row=row,
+                **more,
             )
         )
