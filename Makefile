@@ -30,9 +30,9 @@ types: $(VENV)/.installed-dev
 
 lock: $(VENV)/.installed-dev  ## refresh requirements*.txt from requirements*.in
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
-	  --no-header $(LOCK_ARGS) requirements.in -o requirements.txt
+	  --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
-	  --no-header $(LOCK_ARGS) requirements-dev.in -o requirements-dev.txt
+	  --no-header requirements-dev.in -o requirements-dev.txt
 
 # The stamps make a second run instant and keep it off the network.
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
