@@ -51,8 +51,9 @@ replay-traffic: $(VENV)/.installed-dev  ## send the rows of DATA=FILE.csv[.gz] t
 	@test -n "$(DATA)" || { echo "usage: make replay-traffic DATA=FILE.csv[.gz]" >&2; exit 2; }
 	$(BIN)/python benchmarks/replay_traffic.py "$(DATA)"
 
-bench: $(VENV)/.installed-dev  ## what a prediction costs beside an empty Flask route (needs wrk)
+bench: $(VENV)/.installed-dev  ## speed beside an empty Flask route, start-up, memory (needs wrk)
 	$(BIN)/python benchmarks/hot_path.py
+	$(BIN)/python benchmarks/start_up.py
 
 IMAGE ?= anomaly-service
 ENGINE ?= $(shell command -v docker >/dev/null && docker info >/dev/null 2>&1 && echo docker || echo podman)
