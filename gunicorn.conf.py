@@ -18,6 +18,7 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 
+_settings.runtime_dir.parent.mkdir(parents=True, exist_ok=True)
 os.environ["RUNTIME_DIR"] = str(_settings.runtime_dir)  # one for all workers, whoever loads the app
 
 wsgi_app = "app:create_app()"

@@ -21,7 +21,7 @@ from app.model.manifest import current_environment
 from app.model.registry import Registry
 from app.serving.background import Background
 from app.serving.board import WorkerBoard
-from app.serving.chain import ChainBuilder, Rule
+from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
 from app.serving.health import HealthCheck
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     board = WorkerBoard(settings.runtime_dir / "board")
     health = HealthCheck(
         follower, audit, board, sink, log,
-        audit_required=settings.audit_required, stale_after_s=3 * settings.self_test_interval_s + 5,
+        audit_required=settings.audit_required, stale_after_s=3 * settings.self_test_interval_s + 6 * PROOF_DEADLINE_S,
     )  # fmt: skip
     recorder = Recorder(
         schema, audit, sink, board, health,

@@ -78,7 +78,9 @@ class Settings(BaseModel):
     fallback_deadline_ms: Duration = Field(100, description="Longest wait for the fallback model, ms.")
     breaker_failures: int = Field(5, ge=1, description="Failures in a row that take a stage out of the chain.")
     max_abandoned_threads: int = Field(
-        8, ge=1, description="Hung model calls a worker carries before it leaves and is replaced."
+        8,
+        ge=1,
+        description="Hung model calls a worker carries before it is replaced, while another one is ready.",
     )
     self_test_interval_s: Duration = Field(5, description="Seconds between self-tests of every stage.")
     reload_interval_s: Duration = Field(1, description="Seconds between looks at the registry's ACTIVE pointer.")

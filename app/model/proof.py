@@ -24,6 +24,7 @@ def build_scorer(estimator: Any, threshold: float, proof_rows: Matrix) -> tuple[
     try:
         compiled = compile_estimator(estimator)
         actual = compiled.score(proof_rows)
+        alone = [compiled.score_one(tuple(row)) for row in proof_rows.tolist()]
     except NotCompilableError as error:
         return plain, str(error)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the compiled form, the estimator can serve
@@ -34,7 +35,6 @@ def build_scorer(estimator: Any, threshold: float, proof_rows: Matrix) -> tuple[
         return plain, f"compiled scores differ by {difference:.2g}"
     if np.any((expected >= threshold) != (actual >= threshold)):
         return plain, "compiled decisions differ"
-    alone = [compiled.score_one(tuple(row)) for row in proof_rows.tolist()]
     if alone != actual.tolist():
         return plain, "compiled scores of single rows differ"
     crossover = _crossover(compiled, plain, proof_rows)

@@ -72,11 +72,11 @@ class Background:
                 if self._follower.chain is not before or time.monotonic() >= next_test:
                     next_test = time.monotonic() + self._self_test_interval_s
                     self._health.self_test()
+                if any(stage.caller.exhausted for stage in self._follower.chain.stages) and self._board.take_leave():
+                    self._leave()
+                    return
             except Exception:  # noqa: BLE001 - it must outlive what it watches over; a silent one would read as health
                 self._log.exception("background.failed")
-            if any(stage.caller.exhausted for stage in self._follower.chain.stages) and self._board.take_leave():
-                self._leave()
-                return
 
     def _leave(self) -> None:
         """Asks this worker's own server to stop gracefully; gunicorn puts a fresh one in its place."""

@@ -102,7 +102,10 @@ class WorkerBoard:
         """
         if not any(report.ready and report.pid != self._pid for report, _ in self.reports()):
             return False
-        lock = (self.folder / "leaving").open("w")
+        try:
+            lock = (self.folder / "leaving").open("w")
+        except OSError:
+            return False
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

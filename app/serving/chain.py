@@ -25,8 +25,7 @@ WARNINGS = {
 }
 
 _PROOF_ROWS = 1_000
-_PROOFS_LEFT_HANGING = 4
-_PROOF_DEADLINE_S = 5.0
+PROOF_DEADLINE_S = 5.0
 """A model that has not scored the golden rows by then is left out, so that the service starts without it."""
 
 Rule = Callable[[Matrix], Scores]
@@ -99,7 +98,12 @@ class ChainBuilder:
     fallback_deadline_s: float
     breaker_failures: int
     max_abandoned_threads: int
-    proving: DeadlineCaller = field(default_factory=lambda: DeadlineCaller("proof", _PROOFS_LEFT_HANGING))
+    _proofs: list[DeadlineCaller] = field(default_factory=list)
+
+    @property
+    def hanging(self) -> bool:
+        """Whether an earlier proof still waits for its model: trying again would only hang another thread."""
+        return any(proof.abandoned for proof in self._proofs)
 
     def build(self, bundle: Bundle | None, refusal: str | None = None) -> Chain:
         """The chain of `bundle`, or where there is none the rule alone; never raises over a bad model."""
@@ -133,17 +137,21 @@ class ChainBuilder:
         return Stage(name, scorer, entry.threshold, probe, deadline_s, caller, self.breaker_failures, note)
 
     def _proven_scorer(self, name: str, bundle: Bundle) -> tuple[Scorer, str | None]:
+        proof = DeadlineCaller(f"{name}-proof", 1)
+        self._proofs[:] = [earlier for earlier in self._proofs if earlier.abandoned] + [proof]
         estimator, rows = bundle.estimators[name], bundle.golden_rows
         threshold = bundle.manifest.stages[name].threshold
         proof_rows = np.vstack([rows, self.schema.sample(_PROOF_ROWS)])
         try:
-            scores = self.proving.call(partial(estimator_scores, estimator, rows), _PROOF_DEADLINE_S)
+            scores = proof.call(partial(estimator_scores, estimator, rows), PROOF_DEADLINE_S)
             check_golden(bundle, name, scores)
-            return self.proving.call(partial(build_scorer, estimator, threshold, proof_rows), _PROOF_DEADLINE_S)
+            return proof.call(partial(build_scorer, estimator, threshold, proof_rows), PROOF_DEADLINE_S)
         except GoldenRowsError:
             raise
         except Exception as error:
             raise GoldenRowsError(name, f"{type(error).__name__}: {error}") from error
+        finally:
+            proof.close()
 
     def _rule_stage(self) -> Stage:
         example = self.schema.matrix([tuple(self.schema.example().values())])

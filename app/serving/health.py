@@ -108,9 +108,8 @@ class HealthCheck:
     def _test_audit(self) -> None:
         """Only a line that was really written ends an audit problem: a full disk still opens files."""
         try:
-            if self._audit_problem is None:
-                self._audit.check()
-            else:
+            self._audit.check()
+            if self._audit_problem is not None:
                 self._audit.append([render({"timestamp": now(), "event": "audit.recovered", "pid": self._board.pid})])
                 self.audit_written()
         except OSError as error:

@@ -72,8 +72,7 @@ class ModelFollower:
     def follow(self) -> None:
         """Looks at the pointer once; serves the version it names if that is whole, else keeps what it has."""
         stamp = self._registry.pointer_stamp()
-        wanting = bool(self.chain.absent) or self.refused is not None
-        if stamp == self._stamp and not (wanting and self._clock() >= self._retry_at):
+        if stamp == self._stamp and not self._is_time_to_retry():
             return
         self._stamp, self._retry_at = stamp, self._clock() + RETRY_S
         try:
@@ -84,15 +83,21 @@ class ModelFollower:
             self._refuse(str(error), self.chain.version)
             return
         chain, refusal = self._built()
-        if chain.version == self.chain.version:
-            if len(chain.absent) >= len(self.chain.absent):
-                return  # tried again, and nothing is better
-        elif chain.version is None or chain.absent:
-            self._refuse(refusal or _reasons(chain), self.chain.version)
-            return
-        retired, self.refused = self.chain, None
-        self._serve(chain)
-        retired.close()
+        if refusal is not None:
+            self._refuse(refusal, self.chain.version)
+        elif chain.version == self.chain.version:
+            self.refused = None
+            if set(chain.absent) < set(self.chain.absent):
+                self._swap(chain)
+        elif chain.absent:
+            self._refuse(_reasons(chain), self.chain.version)
+        else:
+            self.refused = None
+            self._swap(chain)
+
+    def _is_time_to_retry(self) -> bool:
+        wanting = bool(self.chain.absent) or self.refused is not None
+        return wanting and self._clock() >= self._retry_at and not self._builder.hanging
 
     @property
     def model_loaded(self) -> bool:
@@ -110,6 +115,11 @@ class ModelFollower:
         except (BundleError, RegistryError) as error:
             return self._builder.build(None, str(error)), str(error)
         return self._builder.build(bundle), None if bundle else "no active model version"
+
+    def _swap(self, chain: Chain) -> None:
+        retired = self.chain
+        self._serve(chain)
+        retired.close()
 
     def _serve(self, chain: Chain) -> None:
         self.chain = chain

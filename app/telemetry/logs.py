@@ -160,7 +160,7 @@ class SinkHandler(logging.Handler):
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
-        if isinstance(record.msg, dict):  # an event already
+        if record.name == "gunicorn.access" and isinstance(record.msg, dict):  # an event already
             self._sink.put(record.msg)
             return
         try:
@@ -200,6 +200,7 @@ class GunicornLogger(GunicornBaseLogger):  # type: ignore[misc]
             log.handlers.clear()
             log.propagate = True
             log.setLevel(self.loglevel)
+        self.access_log.setLevel(logging.INFO)  # whoever asks for access lines gets them at any level
         # Until the app brings its own, which takes over in every worker.
         route_library_logs(LogSink(), logging.getLevelName(self.loglevel))
 

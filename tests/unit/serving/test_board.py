@@ -105,3 +105,19 @@ def test_its_own_report_is_there_even_when_the_folder_is_not(board: WorkerBoard,
         board.post(report(os.getpid()))
     board.beat(9.0, success=True)
     assert board.reports() == [(report(os.getpid()), Pulse(9.0, 0, True))]
+
+
+def test_leave_is_not_taken_where_the_lock_cannot_be_opened(board: WorkerBoard, tmp_path: Path) -> None:
+    """A full folder is no reason to fail, only to stay."""
+    other = WorkerBoard(tmp_path / "board")
+    other.join()
+    other._pid = os.getppid()
+    (tmp_path / "board" / f"{os.getppid()}.pulse").write_bytes(
+        (tmp_path / "board" / f"{os.getpid()}.pulse").read_bytes()
+    )
+    other.post(report(os.getppid()))
+    (tmp_path / "board" / "leaving").mkdir()
+    assert board.take_leave() is False
+    (tmp_path / "board" / "leaving").rmdir()
+    assert board.take_leave() is True
+    board.leave()

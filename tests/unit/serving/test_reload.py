@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -196,3 +197,58 @@ def test_a_repaired_version_is_taken_up_by_itself_after_a_while(
     clock.now += 3600
     follower.follow()
     assert follower.model_loaded
+
+
+def test_a_rollback_ends_the_refusal_even_where_the_old_version_is_not_whole(
+    follower: ModelFollower, registry: Registry, version: str
+) -> None:
+    """What health says must be about the version that is active now."""
+    corrupt(registry, version, "fallback.joblib")
+    serving(follower)
+    pointer = registry.folder / "ACTIVE"
+    pointer.write_text("rotten\n")
+    follower.follow()
+    assert follower.refused is not None
+    pointer.write_text(version + "\n")
+    follower.follow()
+    assert follower.refused is None
+    assert set(follower.chain.absent) == {"fallback"}
+
+
+def test_a_refused_first_version_is_told(follower: ModelFollower, registry: Registry, sink: MemorySink) -> None:
+    """A service that has only its rule says why it still has nothing else."""
+    serving(follower)
+    registry.folder.mkdir(parents=True, exist_ok=True)
+    (registry.folder / "ACTIVE").write_text("rotten\n")
+    follower.follow()
+    assert follower.refused is not None
+    assert "rotten" in follower.refused
+    assert "rotten" in sink.named("bundle.refused")[-1]["reason"]
+
+
+def test_a_version_that_hung_in_its_proof_does_not_stand_in_the_way_of_the_next(
+    registry: Registry, version: str, schema: FeatureSchema, logistic: Any, sink: MemorySink,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Nor is it tried again while it hangs: each try would leave another thread behind."""
+    monkeypatch.setattr("app.serving.chain.PROOF_DEADLINE_S", 0.05)
+    clock = Clock()
+    follower = ModelFollower(registry, builder(schema), logger(sink), clock)
+    serving(follower)
+    hanging = registry.register(draft_of(schema, primary=ConstantModel()))
+    registry.activate(hanging)
+    ConstantModel.unhindered.clear()
+    try:
+        for _ in range(5):
+            follower.follow()
+            clock.now += 3600
+        threads = [thread for thread in threading.enumerate() if thread.name == "primary-proof"]
+        assert len(threads) == 1
+        assert follower.chain.version == version
+        monkeypatch.setattr("app.serving.chain.PROOF_DEADLINE_S", 30)
+        newer = registry.register(draft_of(schema, primary=logistic))
+        registry.activate(newer)
+        follower.follow()
+        assert (follower.chain.version, follower.refused) == (newer, None)
+    finally:
+        ConstantModel.unhindered.set()
