@@ -35,7 +35,8 @@ def health_views(check: HealthCheck, environment: dict[str, str]) -> Blueprint:
 
     @views.get("/ready")
     def ready() -> Response:
-        return _uncached({"ready": check.ready, "draining": check.draining}, 200 if check.ready else 503)
+        is_ready = check.ready
+        return _uncached({"ready": is_ready, "draining": check.draining}, 200 if is_ready else 503)
 
     return views
 

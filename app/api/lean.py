@@ -1,4 +1,4 @@
-"""Flask without what a JSON API never uses: a prediction costs less than Flask's own handling of an empty route."""
+"""Flask without what a JSON API never uses: host names, subdomains, URL building, sessions, header fix-ups."""
 
 from __future__ import annotations
 

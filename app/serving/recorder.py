@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from app.contract.schema import FeatureSchema, Rejected, Row
-from app.errors import AuditUnavailableError
+from app.errors import AuditUnavailableError, ContractViolationError, ServiceError
 from app.model.stages import NONE
 from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
@@ -68,8 +68,9 @@ class Recorder:
         self._log([("ERROR", self._failed(str(error), prediction.row, context, None)) for prediction in served])
         raise error
 
-    def rejected(self, error: Exception, rejected: Rejected | None, context: RequestContext) -> None:
+    def rejected(self, error: ServiceError, context: RequestContext) -> None:
         """Records a request that broke the contract as a whole; bad input is no failure of the service."""
+        rejected = error.rejected if isinstance(error, ContractViolationError) else None
         line = self._rejected(str(error), rejected, context, row=None)
         self._audited([line])
         self._log([("WARNING", line)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.contract.schema import FeatureSchema, Rejected, Row
 from app.errors import (
@@ -44,20 +44,10 @@ class PredictionService:
         """
         try:
             row = self._schema.parse_row(body)
-        except ContractViolationError as error:
-            self._recorder.rejected(error, error.rejected, context)
+        except (MalformedBodyError, ContractViolationError) as error:
+            self._recorder.rejected(error, context)
             raise
-        except MalformedBodyError as error:
-            self._recorder.rejected(error, None, context)
-            raise
-        chain = self._follower.chain
-        try:
-            answer = chain.answer_one(row)
-        except AllStagesFailedError as error:
-            self._note_failures(chain, error.failures)
-            self._recorder.failed(error, [row], context, batch=False)
-            raise
-        outcomes = self._predictions([row], chain, answer, context)
+        outcomes = self._answered(lambda chain: chain.answer_one(row), [row], [row], context, batch=False)
         self._recorder.answered(outcomes, context, batch=False)
         return outcomes[0]
 
@@ -71,33 +61,36 @@ class PredictionService:
             entries = self._schema.parse_batch(body)
             if len(entries) > self._max_batch_rows:
                 raise TooManyRowsError(len(entries), self._max_batch_rows)
-        except ContractViolationError as error:
-            self._recorder.rejected(error, error.rejected, context)
-            raise
-        except (MalformedBodyError, TooManyRowsError) as error:
-            self._recorder.rejected(error, None, context)
+        except (MalformedBodyError, ContractViolationError, TooManyRowsError) as error:
+            self._recorder.rejected(error, context)
             raise
         rows = [entry for entry in entries if not isinstance(entry, Rejected)]
-        answered = iter(self._answer_many(rows, entries, context) if rows else ())
-        outcomes = [entry if isinstance(entry, Rejected) else next(answered) for entry in entries]
+        predicted: list[Prediction] = []
+        if rows:
+            matrix = self._schema.matrix(rows)
+            predicted = self._answered(lambda chain: chain.answer(matrix), rows, entries, context, batch=True)
+        in_order = iter(predicted)
+        outcomes = [entry if isinstance(entry, Rejected) else next(in_order) for entry in entries]
         self._recorder.answered(outcomes, context, batch=True)
         return outcomes
 
-    def _answer_many(
-        self, rows: Sequence[Row], entries: Sequence[Row | Rejected], context: RequestContext
+    def _answered(
+        self,
+        ask: Callable[[Chain], Answer],
+        rows: Sequence[Row],
+        entries: Sequence[Row | Rejected],
+        context: RequestContext,
+        *,
+        batch: bool,
     ) -> list[Prediction]:
+        """The chain's predictions for `rows`; `entries` are all that the request held, for the record of a failure."""
         chain = self._follower.chain
         try:
-            answer = chain.answer(self._schema.matrix(rows))
+            answer = ask(chain)
         except AllStagesFailedError as error:
             self._note_failures(chain, error.failures)
-            self._recorder.failed(error, entries, context, batch=True)
+            self._recorder.failed(error, entries, context, batch=batch)
             raise
-        return self._predictions(rows, chain, answer, context)
-
-    def _predictions(
-        self, rows: Sequence[Row], chain: Chain, answer: Answer, context: RequestContext
-    ) -> list[Prediction]:
         if answer.failures:
             self._note_failures(chain, answer.failures)
         return predictions(rows, answer, chain.version, context.elapsed_ms)
