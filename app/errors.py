@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.contract.schema import Rejected
+    from app.contract.problems import Rejected
+
+_ROWS_SHOWN = 20
+"""Rejected rows that a message names."""
 
 
 class ServiceError(Exception):
@@ -36,6 +40,17 @@ class ContractViolationError(ServiceError):
     def __init__(self, rejected: Rejected) -> None:
         self.rejected = rejected
         super().__init__(rejected.message)
+
+
+class RowsRejectedError(ServiceError):
+    """Rows of a request that is answered as a whole or not at all; `rejected` holds them by position, from 0."""
+
+    def __init__(self, rejected: Mapping[int, Rejected]) -> None:
+        self.rejected = rejected
+        shown = [f"row {place}: {entry.message}" for place, entry in islice(rejected.items(), _ROWS_SHOWN)]
+        if len(rejected) > len(shown):
+            shown.append(f"and {len(rejected) - len(shown)} more rows")
+        super().__init__("; ".join(shown))
 
 
 class TooManyRowsError(ServiceError):

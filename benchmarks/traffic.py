@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.contract.schema import FeatureSchema, Rejected
+from app.contract.problems import Rejected
+from app.contract.schema import FeatureSchema
 
 NO_FEATURES = ("series", "timestamp", "is_anomaly")
 

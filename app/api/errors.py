@@ -11,12 +11,13 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 
 from app.api.exchange import reply, request_context
 from app.api.problem import PROBLEM_JSON, problem_body
-from app.contract.schema import Problem
+from app.contract.problems import Problem
 from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,
     ContractViolationError,
     MalformedBodyError,
+    RowsRejectedError,
     ServiceError,
     TooManyRowsError,
 )
@@ -33,6 +34,7 @@ class _Status(NamedTuple):
 STATUSES: Mapping[type[ServiceError], _Status] = {
     MalformedBodyError: _Status(400, "malformed-body"),
     ContractViolationError: _Status(422, "contract-violated"),
+    RowsRejectedError: _Status(422, "contract-violated"),
     TooManyRowsError: _Status(413, "too-many-rows"),
     AllStagesFailedError: _Status(503, "all-stages-failed", retry=True),
     AuditUnavailableError: _Status(503, "audit-unavailable", retry=True),

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, request
 
 from app.api.exchange import read_json_body, request_context, respond
 from app.api.problem import error_items
-from app.contract.schema import Rejected
+from app.contract.problems import Rejected
 from app.model.stages import NONE
-from app.serving.prediction import Prediction
+from app.serving.prediction import PredictedBatch, Prediction
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
 
@@ -31,15 +31,7 @@ def predict_views(service: PredictionService, max_body_bytes: int) -> Blueprint:
 
     @views.post("/predict/batch")
     def predict_batch() -> Response:
-        outcomes = service.predict_batch(read_json_body(max_body_bytes), request_context())
-        entries = [
-            _rejection(outcome, index) if isinstance(outcome, Rejected) else _envelope(outcome)
-            for index, outcome in enumerate(outcomes)
-        ]
-        rejected = sum(isinstance(outcome, Rejected) for outcome in outcomes)
-        return respond(
-            {"success": True, "predictions": entries, "count": len(entries), "rejected": rejected, "error": None}
-        )
+        return respond(_batch_envelope(service.predict_batch(read_json_body(max_body_bytes), request_context())))
 
     return views
 
@@ -67,11 +59,44 @@ def _envelope(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _rejection(rejected: Rejected, index: int) -> dict[str, Any]:
+def _batch_envelope(batch: PredictedBatch) -> dict[str, Any]:
+    """Every reading's own envelope in its place; what the rows have in common is put together only once."""
+    readings, latency_ms = batch.readings, round(batch.latency_ms, 3)
+    answered = zip(batch.scores, batch.decisions, batch.prediction_ids(), strict=True)
+    entries = [
+        {
+            "success": True,
+            "prediction": score,
+            "is_anomaly": is_anomaly,
+            "model_used": batch.model_used,
+            "model_version": batch.model_version,
+            "prediction_id": prediction_id,
+            "latency_ms": latency_ms,
+            "warning": batch.warning,
+            "error": None,
+        }
+        for score, is_anomaly, prediction_id in answered
+    ]
+    if readings.rejected:
+        in_order = iter(entries)
+        entries = [
+            _rejection(readings.rejected[place], place, latency_ms) if place in readings.rejected else next(in_order)
+            for place in range(readings.count)
+        ]
+    return {
+        "success": True,
+        "predictions": entries,
+        "count": readings.count,
+        "rejected": len(readings.rejected),
+        "error": None,
+    }
+
+
+def _rejection(rejected: Rejected, index: int, latency_ms: float) -> dict[str, Any]:
     return {
         "success": False,
         **_NO_PREDICTION,
-        "latency_ms": _latency_ms(),
+        "latency_ms": latency_ms,
         "error": rejected.message,
         "errors": error_items(rejected.problems, f"/instances/{index}"),
     }

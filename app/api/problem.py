@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from app.contract.schema import Problem
+from app.contract.problems import Problem
 from app.telemetry.logs import render
 
 PROBLEM_JSON = "application/problem+json"

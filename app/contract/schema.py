@@ -5,9 +5,8 @@ To serve other features, subclass `FeatureSchema`, replace `features`, and name 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.contract.body import strict_json
+from app.contract.problems import Problem, Rejected, listed, type_name, value_problems
 from app.errors import ContractViolationError
 
 Row: TypeAlias = tuple[float, ...]
@@ -23,7 +23,6 @@ Row: TypeAlias = tuple[float, ...]
 Matrix: TypeAlias = NDArray[np.float64]
 """Rows: float64, shape (n, number of features), columns in contract order."""
 
-_LISTED = {"missing": "Missing features", "unexpected": "Unexpected features"}
 _NAMES_SHOWN = 20
 _NAME_LENGTH_SHOWN = 100
 
@@ -40,31 +39,22 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One way in which a reading breaks the contract."""
+class Readings:
+    """Many readings of one request: those that fulfil the contract as a matrix, and what is wrong with the others."""
 
-    code: str
-    """`not_an_object`, `not_a_batch`, `missing`, `unexpected`, `not_numeric`, `nan` or `out_of_range`."""
-    message: str
-    feature: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A reading that breaks the contract, with every problem."""
-
-    problems: tuple[Problem, ...]
+    rows: Matrix
+    rejected: Mapping[int, Rejected] = field(default_factory=dict)
+    """By position within the request, from 0."""
 
     @property
-    def message(self) -> str:
-        """All problems in one line; missing features together, and unexpected ones."""
-        sentences = []
-        for code, sentence in _LISTED.items():
-            names = [problem.feature for problem in self.problems if problem.code == code]
-            if names:
-                sentences.append(f"{sentence}: {names}")
-        sentences += [problem.message for problem in self.problems if problem.code not in _LISTED]
-        return "; ".join(sentences)
+    def count(self) -> int:
+        return len(self.rows) + len(self.rejected)
+
+    @property
+    def positions(self) -> Sequence[int]:
+        """Where within the request each of `rows` stood."""
+        everywhere = range(self.count)
+        return [place for place in everywhere if place not in self.rejected] if self.rejected else everywhere
 
 
 class FeatureSchema:
@@ -115,8 +105,8 @@ class FeatureSchema:
             return self._parse_row_carefully(body)
         return row
 
-    def parse_batch(self, body: bytes) -> list[Row | Rejected]:
-        """For each entry of `{"instances": [...]}`, in order: its row, or why it has none.
+    def parse_batch(self, body: bytes) -> Readings:
+        """The entries of `{"instances": [...]}`; a bad one does not sink the others.
 
         Raises `MalformedBodyError`, or `ContractViolationError` where the envelope itself is wrong.
         """
@@ -126,7 +116,7 @@ class FeatureSchema:
             return self._parse_batch_carefully(body)
         if body.count(b'"') != 2 + len(rows) * self._quotes_per_row:
             return self._parse_batch_carefully(body)
-        return list(rows)
+        return Readings(self.matrix(rows))
 
     def _parse_row_carefully(self, body: bytes) -> Row:
         entry = self.check(strict_json(body))
@@ -134,7 +124,7 @@ class FeatureSchema:
             raise ContractViolationError(entry)
         return entry
 
-    def _parse_batch_carefully(self, body: bytes) -> list[Row | Rejected]:
+    def _parse_batch_carefully(self, body: bytes) -> Readings:
         document = strict_json(body)
         if not isinstance(document, dict) or set(document) != {"instances"}:
             raise ContractViolationError(
@@ -145,7 +135,10 @@ class FeatureSchema:
             raise ContractViolationError(
                 Rejected((Problem("not_a_batch", f'"instances" must be an array, got {type_name(instances)}'),))
             )
-        return [self.check(instance) for instance in instances]
+        entries = [self.check(instance) for instance in instances]
+        rows = [entry for entry in entries if not isinstance(entry, Rejected)]
+        rejected = {place: entry for place, entry in enumerate(entries) if isinstance(entry, Rejected)}
+        return Readings(self.matrix(rows), rejected)
 
     # --- from Python values ---------------------------------------------------------------------------------
 
@@ -157,29 +150,34 @@ class FeatureSchema:
         problems = [*self._missing(reading), *self._unexpected(reading)]
         for feature in self.features:
             if feature.name in reading:
-                problems.extend(_value_problems(feature, reading[feature.name]))
+                problems.extend(value_problems(feature.name, reading[feature.name], feature.low, feature.high))
         if problems:
             return Rejected(tuple(problems))
         return tuple(float(reading[name]) for name in self.names)
 
-    def check_matrix(self, matrix: Matrix) -> list[tuple[int, Problem]]:
-        """Every (row index, problem) of a matrix, shape (n, number of features); empty where all is well."""
-        wrong = np.argwhere(~((matrix >= self.lows) & (matrix <= self.highs)))
-        return [
-            (int(row), problem)
-            for row, column in wrong
-            for problem in _value_problems(self.features[column], float(matrix[row, column]))
-        ]
+    def check_matrix(self, matrix: Matrix) -> Readings:
+        """The readings in a matrix, shape (n, number of features)."""
+        good = ((matrix >= self.lows) & (matrix <= self.highs)).all(axis=1)
+        if good.all():
+            return Readings(matrix)
+        rejected = {
+            int(row): Rejected(tuple(self._row_problems(matrix[row].tolist()))) for row in np.flatnonzero(~good)
+        }
+        return Readings(matrix[good], rejected)
+
+    def _row_problems(self, values: Sequence[float]) -> Iterator[Problem]:
+        for feature, value in zip(self.features, values, strict=True):
+            yield from value_problems(feature.name, value, feature.low, feature.high)
 
     def _missing(self, reading: Mapping[str, object]) -> list[Problem]:
-        return [_listed("missing", name) for name in self.names if name not in reading]
+        return [listed("missing", name) for name in self.names if name not in reading]
 
     def _unexpected(self, reading: Mapping[str, object]) -> list[Problem]:
         unexpected = [name for name in reading if name not in self._known]
         shown = [name[:_NAME_LENGTH_SHOWN] for name in unexpected[:_NAMES_SHOWN]]
         if len(unexpected) > len(shown):
             shown.append(f"and {len(unexpected) - len(shown)} more")
-        return [_listed("unexpected", name) for name in shown]
+        return [listed("unexpected", name) for name in shown]
 
     # --- derived from the features --------------------------------------------------------------------------
 
@@ -210,31 +208,3 @@ def _decoders(features: Sequence[Feature]) -> tuple[msgspec.json.Decoder[Any], m
     reading = msgspec.defstruct("Reading", fields, rename=names, forbid_unknown_fields=True, frozen=True, gc=False)
     batch = msgspec.defstruct("Batch", [("instances", list[reading])], forbid_unknown_fields=True)  # type: ignore[valid-type]
     return msgspec.json.Decoder(reading), msgspec.json.Decoder(batch)
-
-
-def _value_problems(feature: Feature, value: object) -> list[Problem]:
-    name = feature.name
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return [Problem("not_numeric", f"{name} must be numeric, got {type_name(value)}", name)]
-    if math.isnan(value):
-        return [Problem("nan", f"{name} cannot be NaN", name)]
-    if not feature.low <= value <= feature.high:
-        allowed = f"[{number_text(feature.low)}, {number_text(feature.high)}]"
-        return [Problem("out_of_range", f"{name}={number_text(value)} out of range {allowed}", name)]
-    return []
-
-
-def _listed(code: str, name: str) -> Problem:
-    return Problem(code, f"{_LISTED[code]}: {[name]}", name)
-
-
-def type_name(value: object) -> str:
-    """Python's name of a decoded JSON value's type, as the contract's messages use it: `str`, `bool`, `NoneType`."""
-    return type(value).__name__
-
-
-def number_text(value: float) -> str:
-    """A number as a person writes it: whole numbers without a point, all others in full."""
-    if isinstance(value, int):
-        return str(value)
-    return str(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)

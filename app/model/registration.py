@@ -11,7 +11,8 @@ from typing import Any
 import joblib
 import numpy as np
 
-from app.contract.schema import FeatureSchema, Matrix, Rejected, Row
+from app.contract.problems import Rejected
+from app.contract.schema import FeatureSchema, Matrix, Row
 from app.errors import BundleError, ContractMismatchError, DataError, UnpickleError
 from app.model.bundle import GOLDEN_ROWS, BundleDraft
 from app.model.manifest import Training

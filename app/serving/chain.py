@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Generic, TypeVar
 
+import msgspec
 import numpy as np
 
 from app.contract.schema import FeatureSchema, Matrix, Row
@@ -28,14 +30,15 @@ _PROOF_ROWS = 1_000
 PROOF_DEADLINE_S = 5.0
 """A model that has not scored the golden rows by then is left out, so that the service starts without it."""
 
+Scored = TypeVar("Scored", float, Scores)
+
 Rule = Callable[[Matrix], Scores]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Scores of rows and the first stage that could give them; `failures` are those of the stages before it."""
+class Answer(msgspec.Struct, Generic[Scored], frozen=True, gc=False):
+    """One row's score or those of many, and the first stage that could give it; `failures` are of those before it."""
 
-    scores: list[float]
+    scored: Scored
     stage: Stage
     failures: tuple[StageFailedError, ...]
 
@@ -49,15 +52,15 @@ class Chain:
     absent: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    def answer(self, rows: Matrix) -> Answer:
+    def answer(self, rows: Matrix) -> Answer[Scores]:
         """The first good answer to many rows. Raises `AllStagesFailedError`."""
-        return self._first(lambda stage: stage.score(rows).tolist())
+        return self._first(lambda stage: stage.score(rows))
 
-    def answer_one(self, row: Row) -> Answer:
+    def answer_one(self, row: Row) -> Answer[float]:
         """The first good answer to one row. Raises `AllStagesFailedError`."""
-        return self._first(lambda stage: [stage.score_one(row)])
+        return self._first(lambda stage: stage.score_one(row))
 
-    def _first(self, ask: Callable[[Stage], list[float]]) -> Answer:
+    def _first(self, ask: Callable[[Stage], Scored]) -> Answer[Scored]:
         failures: tuple[StageFailedError, ...] = ()
         for stage in self.stages:
             try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Sequence
 
 import msgspec
 
-from app.contract.schema import Row
+from app.contract.schema import Readings, Row
+from app.model.scorer import Scores
+from app.model.stages import NONE
 from app.serving.chain import WARNINGS, Answer
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
@@ -42,6 +43,26 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     warning: str | None
 
 
+class PredictedBatch(msgspec.Struct, frozen=True, gc=False):
+    """Many readings of one request, answered together; `scores` and `decisions` are those of `readings.rows`."""
+
+    readings: Readings
+    scores: list[float]
+    decisions: list[bool]
+    model_used: str
+    model_version: str | None
+    batch_id: str
+    latency_ms: float
+    warning: str | None
+
+    def prediction_ids(self) -> list[str]:
+        """One per row: the batch's id and the row's position take the place of a unique part of its own."""
+        return [
+            _prediction_id(self.model_version, self.model_used, is_anomaly, f"{self.batch_id}-{position}")
+            for position, is_anomaly in zip(self.readings.positions, self.decisions, strict=True)
+        ]
+
+
 def sane_request_id(sent: str | None) -> str:
     """The client's own id where it is short and printable, else a new one."""
     if sent is not None and _SANE_REQUEST_ID.fullmatch(sent):
@@ -54,19 +75,27 @@ def random_hex(bits: int) -> str:
     return f"{random.getrandbits(bits):0{bits // 4}x}"
 
 
-def predictions(rows: Sequence[Row], answer: Answer, version: str | None, latency_ms: float) -> list[Prediction]:
-    """The chain's answer as one prediction per row."""
-    name, threshold = answer.stage.name, answer.stage.threshold
-    warning = WARNINGS[name]
-    return [
-        Prediction(
-            row, score, score >= threshold, name, version, _prediction_id(version, name, score >= threshold),
-            latency_ms, warning,
-        )
-        for row, score in zip(rows, answer.scores, strict=True)
-    ]  # fmt: skip
+def predict_one(row: Row, answer: Answer[float], version: str | None, latency_ms: float) -> Prediction:
+    """The chain's answer to one reading as a prediction."""
+    name, score = answer.stage.name, answer.scored
+    is_anomaly = score >= answer.stage.threshold
+    prediction_id = _prediction_id(version, name, is_anomaly, random_hex(72))
+    return Prediction(row, score, is_anomaly, name, version, prediction_id, latency_ms, WARNINGS[name])
 
 
-def _prediction_id(version: str | None, stage: str, is_anomaly: bool) -> str:
+def predict_many(
+    readings: Readings, answer: Answer[Scores] | None, version: str | None, latency_ms: float
+) -> PredictedBatch:
+    """The chain's answer to the rows of a batch; None where the batch has none to ask about."""
+    if answer is None:
+        return PredictedBatch(readings, [], [], NONE, version, random_hex(72), latency_ms, None)
+    name, scores = answer.stage.name, answer.scored
+    decisions = (scores >= answer.stage.threshold).tolist()
+    return PredictedBatch(
+        readings, scores.tolist(), decisions, name, version, random_hex(72), latency_ms, WARNINGS[name]
+    )
+
+
+def _prediction_id(version: str | None, stage: str, is_anomaly: bool, unique: str) -> str:
     """`VERSION.STAGE.DECISION.UNIQUE`, so that any replica can score feedback on it without a look-up."""
-    return f"{version or '-'}.{stage}.{int(is_anomaly)}.{random_hex(72)}"
+    return f"{version or '-'}.{stage}.{int(is_anomaly)}.{unique}"

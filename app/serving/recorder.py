@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
-from app.contract.schema import FeatureSchema, Rejected, Row
-from app.errors import AuditUnavailableError, ContractViolationError, ServiceError
+from app.contract.problems import Rejected
+from app.contract.schema import FeatureSchema, Readings, Row
+from app.errors import AuditUnavailableError, ContractViolationError, RowsRejectedError, ServiceError
 from app.model.stages import NONE
 from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
-from app.serving.prediction import Prediction, RequestContext
-from app.telemetry.audit import PredictionLogger, PredictionRecord
+from app.serving.prediction import PredictedBatch, Prediction, RequestContext
+from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, render
+from app.telemetry.records import BatchRecord, PredictionRecord
 
 _encoder = msgspec.json.Encoder()
 _LEVELS = logging.getLevelNamesMapping()
@@ -46,48 +48,59 @@ class Recorder:
         self._audit_required = audit_required
         self._logged = {level for level in _LEVELS if _LEVELS[level] >= _LEVELS[log_level]}
 
-    def answered(self, outcomes: Sequence[Prediction | Rejected], context: RequestContext, *, batch: bool) -> None:
-        """Records each outcome of a request that was answered. Raises `AuditUnavailableError`."""
-        lines = [
-            ("INFO", self._served(outcome, context, row=index if batch else None))
-            if isinstance(outcome, Prediction)
-            else ("WARNING", self._rejected(outcome.message, outcome, context, row=index))
-            for index, outcome in enumerate(outcomes)
-        ]
-        problem = self._audited([line for _, line in lines])
-        served = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
-        if problem is not None and self._audit_required and served:
-            self._withhold(problem, served, context)
-        self._log(lines)
-        if served:
-            self._board.beat(time.time(), success=True)
+    def answered(self, prediction: Prediction, context: RequestContext) -> None:
+        """Records one prediction. Raises `AuditUnavailableError`."""
+        line = self._served(prediction, context)
+        problem = self._audited([line])
+        if problem is not None and self._audit_required:
+            error = _withheld(problem)
+            self._unanswered(self._failed(error, prediction.row, context))
+            raise error
+        self._log("INFO", line)
+        self._board.beat(time.time(), success=True)
 
-    def _withhold(self, problem: str, served: Sequence[Prediction], context: RequestContext) -> NoReturn:
-        error = AuditUnavailableError(f"The prediction could not be recorded ({problem}), and AUDIT_REQUIRED is set")
-        self._board.beat(time.time(), success=False)
-        self._log([("ERROR", self._failed(str(error), prediction.row, context, None)) for prediction in served])
-        raise error
+    def batch_answered(self, batch: PredictedBatch, context: RequestContext) -> None:
+        """Records a batch, and each of its rows that was rejected. Raises `AuditUnavailableError`."""
+        rejected = self._rejected_rows(batch.readings.rejected, context)
+        served = len(batch.scores) > 0
+        record = self._batch_served(batch, context)
+        problem = self._audited([*([_encoder.encode(record)] if served else []), *rejected])
+        if problem is not None and self._audit_required and served:
+            error = _withheld(problem)
+            self._unanswered(_encoder.encode(self._batch_failed(error, batch.readings, context).without_rows()))
+            raise error
+        self._log("WARNING", *rejected)
+        if served:
+            self._log("INFO", _encoder.encode(record.without_rows()))
+            self._board.beat(time.time(), success=True)
 
     def rejected(self, error: ServiceError, context: RequestContext) -> None:
         """Records a request that broke the contract as a whole; bad input is no failure of the service."""
-        rejected = error.rejected if isinstance(error, ContractViolationError) else None
-        line = self._rejected(str(error), rejected, context, row=None)
-        self._audited([line])
-        self._log([("WARNING", line)])
+        if isinstance(error, RowsRejectedError):
+            lines = self._rejected_rows(error.rejected, context)
+        else:
+            rejected = error.rejected if isinstance(error, ContractViolationError) else None
+            lines = [self._rejected(str(error), rejected, context)]
+        self._audited(lines)
+        self._log("WARNING", *lines)
 
-    def failed(
-        self, error: Exception, entries: Sequence[Row | Rejected], context: RequestContext, *, batch: bool
-    ) -> None:
-        """Records a request whose rows no stage could answer."""
-        lines = [
-            ("WARNING", self._rejected(entry.message, entry, context, row=index))
-            if isinstance(entry, Rejected)
-            else ("ERROR", self._failed(str(error), entry, context, index if batch else None))
-            for index, entry in enumerate(entries)
-        ]
+    def failed(self, error: ServiceError, row: Row, context: RequestContext) -> None:
+        """Records a reading that no stage could answer."""
+        line = self._failed(error, row, context)
+        self._audited([line])
+        self._unanswered(line)
+
+    def batch_failed(self, error: ServiceError, readings: Readings, context: RequestContext) -> None:
+        """Records a batch whose rows no stage could answer."""
+        record = self._batch_failed(error, readings, context)
+        rejected = self._rejected_rows(readings.rejected, context)
+        self._audited([_encoder.encode(record), *rejected])
+        self._log("WARNING", *rejected)
+        self._unanswered(_encoder.encode(record.without_rows()))
+
+    def _unanswered(self, line: bytes) -> None:
+        self._log("ERROR", line)
         self._board.beat(time.time(), success=False)
-        self._audited([line for _, line in lines])
-        self._log(lines)
 
     def _audited(self, lines: Sequence[bytes]) -> str | None:
         """Appends to the audit; gives the reason where that failed."""
@@ -99,12 +112,12 @@ class Recorder:
         self._health.audit_written()
         return None
 
-    def _log(self, lines: Sequence[tuple[str, bytes]]) -> None:
-        for level, line in lines:
-            if level in self._logged:
+    def _log(self, level: str, *lines: bytes) -> None:
+        if level in self._logged:
+            for line in lines:
                 self._sink.put(line)
 
-    def _served(self, prediction: Prediction, context: RequestContext, row: int | None) -> bytes:
+    def _served(self, prediction: Prediction, context: RequestContext) -> bytes:
         return _encoder.encode(
             PredictionRecord(
                 timestamp=datetime.now(UTC),
@@ -122,34 +135,85 @@ class Recorder:
                 latency_ms=round(prediction.latency_ms, 3),
                 features=dict(zip(self._names, prediction.row, strict=True)),
                 warning=prediction.warning,
-                row=row,
             )
         )
 
-    def _rejected(self, message: str, rejected: Rejected | None, context: RequestContext, row: int | None) -> bytes:
+    def _batch_served(self, batch: PredictedBatch, context: RequestContext) -> BatchRecord:
+        return BatchRecord(
+            timestamp=datetime.now(UTC),
+            level="info",
+            event="batch.served",
+            pid=os.getpid(),
+            request_id=context.request_id,
+            trace_id=context.trace_id,
+            success=True,
+            model_used=batch.model_used,
+            model_version=batch.model_version,
+            latency_ms=round(batch.latency_ms, 3),
+            warning=batch.warning,
+            batch_id=batch.batch_id,
+            predictions=batch.scores,
+            is_anomaly=batch.decisions,
+            **self._columns(batch.readings),
+        )
+
+    def _batch_failed(self, error: ServiceError, readings: Readings, context: RequestContext) -> BatchRecord:
+        return BatchRecord(
+            timestamp=datetime.now(UTC),
+            level="error",
+            event="batch.failed",
+            pid=os.getpid(),
+            request_id=context.request_id,
+            trace_id=context.trace_id,
+            success=False,
+            model_used=NONE,
+            model_version=None,
+            latency_ms=round(context.elapsed_ms, 3),
+            error=str(error),
+            **self._columns(readings),
+        )
+
+    def _columns(self, readings: Readings) -> dict[str, Any]:
+        return {
+            "count": len(readings.rows),
+            "features": dict(zip(self._names, readings.rows.T.tolist(), strict=True)),
+            "positions": list(readings.positions) if readings.rejected else None,
+        }
+
+    def _rejected_rows(self, rejected: Mapping[int, Rejected], context: RequestContext) -> list[bytes]:
+        return [self._rejected(entry.message, entry, context, row=place) for place, entry in rejected.items()]
+
+    def _rejected(
+        self, message: str, rejected: Rejected | None, context: RequestContext, row: int | None = None
+    ) -> bytes:
         problems = rejected.problems if rejected is not None else ()
         errors = [{"feature": problem.feature, "code": problem.code} for problem in problems]
-        return self._unanswered("warning", "prediction.rejected", message, context, row=row, errors=errors or None)
+        return _without_answer("warning", "prediction.rejected", message, context, row=row, errors=errors or None)
 
-    def _failed(self, message: str, values: Row, context: RequestContext, row: int | None) -> bytes:
+    def _failed(self, error: ServiceError, values: Row, context: RequestContext) -> bytes:
         features = dict(zip(self._names, values, strict=True))
-        return self._unanswered("error", "prediction.failed", message, context, row=row, features=features)
+        return _without_answer("error", "prediction.failed", str(error), context, features=features)
 
-    def _unanswered(self, level: str, event: str, message: str, context: RequestContext, **more: Any) -> bytes:
-        # Rendered carefully: a client's own words may be in it.
-        return render(
-            PredictionRecord(
-                timestamp=datetime.now(UTC),
-                level=level,
-                event=event,
-                pid=os.getpid(),
-                request_id=context.request_id,
-                trace_id=context.trace_id,
-                success=False,
-                model_used=NONE,
-                model_version=None,
-                latency_ms=round(context.elapsed_ms, 3),
-                error=message,
-                **more,
-            )
+
+def _without_answer(level: str, event: str, message: str, context: RequestContext, **more: Any) -> bytes:
+    # Rendered carefully: a client's own words may be in it.
+    return render(
+        PredictionRecord(
+            timestamp=datetime.now(UTC),
+            level=level,
+            event=event,
+            pid=os.getpid(),
+            request_id=context.request_id,
+            trace_id=context.trace_id,
+            success=False,
+            model_used=NONE,
+            model_version=None,
+            latency_ms=round(context.elapsed_ms, 3),
+            error=message,
+            **more,
         )
+    )
+
+
+def _withheld(problem: str) -> AuditUnavailableError:
+    return AuditUnavailableError(f"The prediction could not be recorded ({problem}), and AUDIT_REQUIRED is set")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from app.contract.schema import FeatureSchema, Rejected, Row
+from app.contract.schema import FeatureSchema, Matrix, Readings
 from app.errors import (
     AllStagesFailedError,
     ContractViolationError,
     MalformedBodyError,
+    RowsRejectedError,
     StageFailedError,
     TooManyRowsError,
 )
-from app.serving.chain import Answer, Chain
+from app.serving.chain import Chain
 from app.serving.health import HealthCheck
-from app.serving.prediction import Prediction, RequestContext, predictions
+from app.serving.prediction import PredictedBatch, Prediction, RequestContext, predict_many, predict_one
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
 
@@ -47,53 +48,65 @@ class PredictionService:
         except (MalformedBodyError, ContractViolationError) as error:
             self._recorder.rejected(error, context)
             raise
-        outcomes = self._answered(lambda chain: chain.answer_one(row), [row], [row], context, batch=False)
-        self._recorder.answered(outcomes, context, batch=False)
-        return outcomes[0]
+        chain = self._follower.chain
+        try:
+            answer = chain.answer_one(row)
+        except AllStagesFailedError as error:
+            self._note_failures(chain, error.failures)
+            self._recorder.failed(error, row, context)
+            raise
+        if answer.failures:
+            self._note_failures(chain, answer.failures)
+        prediction = predict_one(row, answer, chain.version, context.elapsed_ms)
+        self._recorder.answered(prediction, context)
+        return prediction
 
-    def predict_batch(self, body: bytes, context: RequestContext) -> list[Prediction | Rejected]:
-        """What became of each reading in `body`, in order; a bad one does not sink the others.
+    def predict_batch(self, body: bytes, context: RequestContext) -> PredictedBatch:
+        """What became of each reading in `body`; a bad one does not sink the others.
 
         Raises `MalformedBodyError`, `ContractViolationError` (of the envelope), `TooManyRowsError`,
         `AllStagesFailedError` or `AuditUnavailableError`.
         """
         try:
-            entries = self._schema.parse_batch(body)
-            if len(entries) > self._max_batch_rows:
-                raise TooManyRowsError(len(entries), self._max_batch_rows)
+            readings = self._schema.parse_batch(body)
+            self._check_count(readings.count)
         except (MalformedBodyError, ContractViolationError, TooManyRowsError) as error:
             self._recorder.rejected(error, context)
             raise
-        rows = [entry for entry in entries if not isinstance(entry, Rejected)]
-        predicted: list[Prediction] = []
-        if rows:
-            matrix = self._schema.matrix(rows)
-            predicted = self._answered(lambda chain: chain.answer(matrix), rows, entries, context, batch=True)
-        in_order = iter(predicted)
-        outcomes = [entry if isinstance(entry, Rejected) else next(in_order) for entry in entries]
-        self._recorder.answered(outcomes, context, batch=True)
-        return outcomes
+        return self._predict_many(readings, context)
 
-    def _answered(
-        self,
-        ask: Callable[[Chain], Answer],
-        rows: Sequence[Row],
-        entries: Sequence[Row | Rejected],
-        context: RequestContext,
-        *,
-        batch: bool,
-    ) -> list[Prediction]:
-        """The chain's predictions for `rows`; `entries` are all that the request held, for the record of a failure."""
+    def predict_matrix(self, matrix: Matrix, context: RequestContext) -> PredictedBatch:
+        """The predictions for all rows of a matrix, shape (n, number of features), or for none of them.
+
+        Raises `RowsRejectedError`, `TooManyRowsError`, `AllStagesFailedError` or `AuditUnavailableError`.
+        """
+        try:
+            self._check_count(len(matrix))
+            readings = self._schema.check_matrix(matrix)
+            if readings.rejected:
+                raise RowsRejectedError(readings.rejected)
+        except (RowsRejectedError, TooManyRowsError) as error:
+            self._recorder.rejected(error, context)
+            raise
+        return self._predict_many(readings, context)
+
+    def _check_count(self, rows: int) -> None:
+        if rows > self._max_batch_rows:
+            raise TooManyRowsError(rows, self._max_batch_rows)
+
+    def _predict_many(self, readings: Readings, context: RequestContext) -> PredictedBatch:
         chain = self._follower.chain
         try:
-            answer = ask(chain)
+            answer = chain.answer(readings.rows) if len(readings.rows) else None
         except AllStagesFailedError as error:
             self._note_failures(chain, error.failures)
-            self._recorder.failed(error, entries, context, batch=batch)
+            self._recorder.batch_failed(error, readings, context)
             raise
-        if answer.failures:
+        if answer is not None and answer.failures:
             self._note_failures(chain, answer.failures)
-        return predictions(rows, answer, chain.version, context.elapsed_ms)
+        batch = predict_many(readings, answer, chain.version, context.elapsed_ms)
+        self._recorder.batch_answered(batch, context)
+        return batch
 
     def _note_failures(self, chain: Chain, failures: Sequence[StageFailedError]) -> None:
         for failure in failures:

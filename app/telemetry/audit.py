@@ -14,36 +14,8 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 SECONDS_PER_DAY = 86_400
-
-
-class PredictionRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What is known about one prediction. The same line goes to the audit and to the log."""
-
-    timestamp: datetime
-    level: str
-    event: str
-    """`prediction.served`, `prediction.rejected` or `prediction.failed`."""
-    pid: int
-    request_id: str
-    success: bool
-    model_used: str
-    model_version: str | None
-    latency_ms: float
-    prediction_id: str | None = None
-    prediction: float | None = None
-    is_anomaly: bool | None = None
-    features: dict[str, float] | None = None
-    row: int | None = None
-    """Position in its batch, from 0."""
-    trace_id: str | None = None
-    warning: str | None = None
-    error: str | None = None
-    errors: list[dict[str, Any]] | None = None
 
 
 class PredictionLogger:

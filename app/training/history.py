@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from app.contract.schema import FeatureSchema, number_text
+from app.contract.problems import number_text
+from app.contract.schema import FeatureSchema
 from app.errors import DataError
 from app.training.features import epoch_microseconds
 

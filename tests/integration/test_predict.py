@@ -136,7 +136,7 @@ def test_nothing_a_client_sends_can_break_an_audit_line(client: FlaskClient, set
 def test_a_bad_row_of_a_batch_gets_its_own_error_in_place(
     client: FlaskClient, reading: dict[str, Any], settings: Settings
 ) -> None:
-    """The others are answered as if it were not there, and each is audited with its place."""
+    """The others are answered as if it were not there, and audited together, each with its place."""
     rows = [reading, {**reading, "lag_1": -1}, "no reading", reading]
     reply = client.post("/predict/batch", json={"instances": rows})
     body = reply.get_json()
@@ -146,12 +146,41 @@ def test_a_bad_row_of_a_batch_gets_its_own_error_in_place(
     assert body["predictions"][1]["errors"][0]["pointer"] == "/instances/1/lag_1"
     assert body["predictions"][0]["prediction"] == body["predictions"][3]["prediction"]
     assert settings.audit_dir is not None
-    assert [(line["row"], line["success"]) for line in audit_lines(settings.audit_dir)] == [
-        (0, True),
-        (1, False),
-        (2, False),
-        (3, True),
+    served, *rejected = audit_lines(settings.audit_dir)
+    assert (served["event"], served["count"], served["positions"]) == ("batch.served", 2, [0, 3])
+    assert served["features"] == {name: [value, value] for name, value in reading.items()}
+    for index, position in enumerate(served["positions"]):
+        entry = body["predictions"][position]
+        assert entry["prediction_id"].endswith(f".{served['batch_id']}-{position}")
+        assert (served["predictions"][index], served["is_anomaly"][index]) == (entry["prediction"], entry["is_anomaly"])
+    assert [(line["event"], line["row"], line["success"]) for line in rejected] == [
+        ("prediction.rejected", 1, False),
+        ("prediction.rejected", 2, False),
     ]
+
+
+def test_a_whole_batch_is_audited_without_positions(
+    client: FlaskClient, reading: dict[str, Any], settings: Settings
+) -> None:
+    """They are 0, 1, 2, ..."""
+    client.post("/predict/batch", json={"instances": [reading] * 3})
+    assert settings.audit_dir is not None
+    (line,) = audit_lines(settings.audit_dir)
+    assert (line["event"], line["count"], "positions" in line) == ("batch.served", 3, False)
+
+
+def test_the_log_of_a_batch_leaves_the_readings_to_the_audit(
+    make_app: Callable[..., Flask], version: str, reading: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One short line, whatever the number of rows."""
+    app = make_app()
+    app.test_client().post("/predict/batch", json={"instances": [reading] * 50})
+    app.extensions["anomaly"].background.stop()
+    (line,) = [
+        entry for entry in map(json.loads, capfd.readouterr().out.splitlines()) if entry["event"] == "batch.served"
+    ]
+    assert (line["count"], line["model_used"], line["success"]) == (50, "primary", True)
+    assert not {"features", "predictions", "is_anomaly", "positions"} & set(line)
 
 
 def test_a_batch_gives_each_row_what_it_gets_alone(client: FlaskClient, schema: FeatureSchema) -> None:
@@ -222,7 +251,7 @@ def test_when_nothing_answers_the_error_is_graceful(
     assert client.get("/health/ready").status_code == 503
     assert client.get("/health/live").status_code == 200
     assert settings.audit_dir is not None
-    assert [line["event"] for line in audit_lines(settings.audit_dir)] == ["prediction.failed"] * 3
+    assert [line["event"] for line in audit_lines(settings.audit_dir)] == ["prediction.failed", "batch.failed"]
 
 
 def test_a_full_audit_does_not_stop_predictions(
@@ -302,7 +331,7 @@ def test_a_score_that_is_no_probability_is_a_failure(make_app: Callable[..., Fla
     assert client.post("/predict", json=reading).status_code == 503
 
 
-def test_a_failed_batch_is_audited_row_by_row(
+def test_a_failed_batch_is_audited_with_its_readings(
     make_app: Callable[..., Flask], reading: dict[str, Any], settings: Settings
 ) -> None:
     """The rows that were refused, and those that nothing could answer, each in its place."""
@@ -311,11 +340,25 @@ def test_a_failed_batch_is_audited_row_by_row(
     assert reply.status_code == 503
     assert {"predictions", "count", "rejected", "error"} <= set(reply.get_json())
     assert settings.audit_dir is not None
-    assert [(line["event"], line["row"]) for line in audit_lines(settings.audit_dir)] == [
-        ("prediction.rejected", 0),
-        ("prediction.failed", 1),
-        ("prediction.failed", 2),
-    ]
+    failed, rejected = audit_lines(settings.audit_dir)
+    assert (failed["event"], failed["count"], failed["positions"]) == ("batch.failed", 2, [1, 2])
+    assert failed["features"] == {name: [value, value] for name, value in reading.items()}
+    assert (rejected["event"], rejected["row"]) == ("prediction.rejected", 0)
+
+
+def test_a_required_audit_withholds_a_batch_too(
+    make_app: Callable[..., Flask], version: str, reading: dict[str, Any], tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Nothing of it leaves, and the log says that it failed."""
+    (tmp_path / "file").write_text("in the way")
+    app = make_app(audit_dir=tmp_path / "file", audit_required=True)
+    reply = app.test_client().post("/predict/batch", json={"instances": [reading] * 2})
+    assert reply.status_code == 503
+    app.extensions["anomaly"].background.stop()
+    events = [json.loads(line)["event"] for line in capfd.readouterr().out.splitlines()]
+    assert "batch.failed" in events
+    assert "batch.served" not in events
 
 
 def test_a_slow_model_misses_its_deadline_and_the_fallback_answers(

@@ -63,7 +63,7 @@ def test_the_draft_becomes_a_version_that_verifies_and_compiles(
     registry.activate(version)
     bundle = registry.load(version)
     assert bundle.golden_rows.shape == (GOLDEN_ROWS, len(schema.names))
-    assert schema.check_matrix(bundle.golden_rows) == []
+    assert not schema.check_matrix(bundle.golden_rows).rejected
     assert {"MODEL_CARD.md", "calibration.png", "precision_recall.png"} <= set(bundle.manifest.files)
     for name, stage in bundle.manifest.stages.items():
         scorer, reason = build_scorer(bundle.estimators[name], stage.threshold, schema.sample(500))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.schema import FeatureSchema, number_text
+from app.contract.problems import number_text
+from app.contract.schema import FeatureSchema
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.api.problem import error_items, problem_body
-from app.contract.schema import Problem
+from app.contract.problems import Problem
 
 
 def body(status: int = 400, detail: str = "It is wrong", **members: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.contract.schema import Problem, Rejected, Row
+from app.contract.problems import Problem, Rejected
+from app.contract.schema import Row
 from app.errors import ContractViolationError, MalformedBodyError
 from tests.unit.contract.wire import SCHEMA, body, pairs, written
 
@@ -24,19 +25,22 @@ EXAMPLE: Row = tuple(SCHEMA.example().values())
 def test_a_good_batch_gives_its_rows_in_order(count: int) -> None:
     """As many as were sent, none mixed up."""
     found = SCHEMA.parse_batch(batch(*(body(metric_value=str(number)) for number in range(count))))
-    assert found == [(float(number), *EXAMPLE[1:]) for number in range(count)]
+    assert found.rows.tolist() == [[float(number), *EXAMPLE[1:]] for number in range(count)]
+    assert found.rows.shape == (count, len(EXAMPLE))
+    assert (found.rejected, list(found.positions)) == ({}, list(range(count)))
 
 
 def test_a_bad_row_does_not_sink_the_others() -> None:
     """Each is answered in its own place, with all its problems."""
     content = batch(body(), body(lag_1="NaN", region_id="11"), b"7", body(metric_value="2"), b"{}")
-    assert SCHEMA.parse_batch(content) == [
-        EXAMPLE,
-        SCHEMA.check({**SCHEMA.example(), "lag_1": math.nan, "region_id": 11}),
-        SCHEMA.check(7),
-        (2.0, *EXAMPLE[1:]),
-        SCHEMA.check({}),
-    ]
+    found = SCHEMA.parse_batch(content)
+    assert found.rows.tolist() == [list(EXAMPLE), [2.0, *EXAMPLE[1:]]]
+    assert (found.count, list(found.positions)) == (5, [0, 3])
+    assert found.rejected == {
+        1: SCHEMA.check({**SCHEMA.example(), "lag_1": math.nan, "region_id": 11}),
+        2: SCHEMA.check(7),
+        4: SCHEMA.check({}),
+    }
 
 
 @pytest.mark.parametrize(

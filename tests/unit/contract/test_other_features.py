@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from app.contract.schema import Feature, FeatureSchema, Problem, Rejected
+from app.contract.problems import Problem, Rejected
+from app.contract.schema import Feature, FeatureSchema
 from app.errors import ContractViolationError, MalformedBodyError
 from tests.unit.contract.wire import SCHEMA
 
@@ -36,7 +37,9 @@ def test_a_schema_of_other_features_reads_rows_and_batches(ascii_only: bool) -> 
     """Four features, odd names, both spellings of what is not ASCII."""
     text = json.dumps(GOOD, ensure_ascii=ascii_only)
     assert BOILER.parse_row(text.encode()) == (65.0, 0.5, 1.5, -2.0)
-    assert BOILER.parse_batch(f'{{"instances": [{text}, {text}]}}'.encode()) == [(65.0, 0.5, 1.5, -2.0)] * 2
+    assert (
+        BOILER.parse_batch(f'{{"instances": [{text}, {text}]}}'.encode()).rows.tolist() == [[65.0, 0.5, 1.5, -2.0]] * 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,23 +80,27 @@ numbers = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0,
 @given(npst.arrays(np.float64, st.tuples(st.integers(0, 6), st.just(12)), elements=numbers))
 def test_a_matrix_is_checked_as_its_rows_are(matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
     """The same problems, row by row, in the same order."""
-    expected = []
-    for index, row in enumerate(matrix.tolist()):
-        checked = SCHEMA.check(dict(zip(SCHEMA.names, row, strict=True)))
-        if isinstance(checked, Rejected):
-            expected += [(index, problem) for problem in checked.problems]
-    assert SCHEMA.check_matrix(matrix) == expected
+    alone = [SCHEMA.check(dict(zip(SCHEMA.names, row, strict=True))) for row in matrix.tolist()]
+    found = SCHEMA.check_matrix(matrix)
+    assert found.rejected == {place: entry for place, entry in enumerate(alone) if isinstance(entry, Rejected)}
+    assert list(map(tuple, found.rows.tolist())) == [entry for entry in alone if not isinstance(entry, Rejected)]
+    assert [alone[place] for place in found.positions] == list(map(tuple, found.rows.tolist()))
+    assert found.count == len(matrix)
 
 
 def test_a_matrix_names_the_row_and_what_is_wrong() -> None:
     """Row indices from 0, and the contract's own messages."""
     matrix = SCHEMA.sample(4)
     matrix[1, 11], matrix[3, 0], matrix[3, 2] = math.nan, math.inf, 10.5
-    assert SCHEMA.check_matrix(matrix) == [
-        (1, Problem("nan", "lag_1 cannot be NaN", "lag_1")),
-        (3, Problem("out_of_range", "metric_value=inf out of range [0, 1000000]", "metric_value")),
-        (3, Problem("out_of_range", "region_id=10.5 out of range [0, 10]", "region_id")),
-    ]
+    assert SCHEMA.check_matrix(matrix).rejected == {
+        1: Rejected((Problem("nan", "lag_1 cannot be NaN", "lag_1"),)),
+        3: Rejected(
+            (
+                Problem("out_of_range", "metric_value=inf out of range [0, 1000000]", "metric_value"),
+                Problem("out_of_range", "region_id=10.5 out of range [0, 10]", "region_id"),
+            )
+        ),
+    }
 
 
 @pytest.mark.parametrize("kind", [FeatureSchema, Boiler])
@@ -111,7 +118,7 @@ def test_sampled_rows_fulfil_the_contract(count: int, seed: int) -> None:
     for schema in (SCHEMA, BOILER):
         rows = schema.sample(count, seed)
         assert rows.shape == (count, len(schema.names))
-        assert schema.check_matrix(rows) == []
+        assert not schema.check_matrix(rows).rejected
 
 
 def test_samples_reach_both_edges_of_every_feature_and_the_middle() -> None:

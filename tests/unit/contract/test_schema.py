@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from app.contract.schema import Feature, Problem, Rejected
+from app.contract.problems import Problem, Rejected
+from app.contract.schema import Feature
 from app.errors import ContractViolationError, MalformedBodyError
 from tests.unit.contract.wire import SCHEMA, body, pairs, written
 

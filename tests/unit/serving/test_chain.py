@@ -52,7 +52,7 @@ def test_the_primary_answers_while_it_can(
     chain = builder(schema).build(registry.load(version))
     answer = chain.answer(rows)
     assert (chain.version, answer.stage.name, answer.failures) == (version, "primary", ())
-    assert len(answer.scores) == 4
+    assert len(answer.scored) == 4
 
 
 def test_proven_models_are_compiled(registry: Registry, version: str, schema: FeatureSchema) -> None:
@@ -90,7 +90,7 @@ def test_the_rule_answers_when_both_models_break(registry: Registry, schema: Fea
         stage.scorer.estimator.broken = RuntimeError("no")  # type: ignore[attr-defined]
     answer = chain.answer(rows)
     assert answer.stage.name == "baseline"
-    assert answer.scores == z_score_rule(rows).tolist()
+    assert answer.scored == z_score_rule(rows).tolist()
     chain.close()
 
 

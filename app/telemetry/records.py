@@ -1,0 +1,66 @@
+"""The lines of the audit: what is written down of a request, field by field."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class PredictionRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One prediction, or one request or row that got none. The same line goes to the audit and to the log."""
+
+    timestamp: datetime
+    level: str
+    event: str
+    """`prediction.served`, `prediction.rejected` or `prediction.failed`."""
+    pid: int
+    request_id: str
+    success: bool
+    model_used: str
+    model_version: str | None
+    latency_ms: float
+    prediction_id: str | None = None
+    prediction: float | None = None
+    is_anomaly: bool | None = None
+    features: dict[str, float] | None = None
+    row: int | None = None
+    """Position in its batch, from 0."""
+    trace_id: str | None = None
+    warning: str | None = None
+    error: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+class BatchRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The rows of one request that were answered together, or that nothing could answer: a column per fact.
+
+    Rows that break the contract have lines of their own.
+    """
+
+    timestamp: datetime
+    level: str
+    event: str
+    """`batch.served` or `batch.failed`."""
+    pid: int
+    request_id: str
+    success: bool
+    model_used: str
+    model_version: str | None
+    latency_ms: float
+    count: int
+    batch_id: str | None = None
+    """A row's prediction id is `VERSION.STAGE.DECISION.BATCH_ID-POSITION`."""
+    predictions: list[float] | None = None
+    is_anomaly: list[bool] | None = None
+    features: dict[str, list[float]] | None = None
+    positions: list[int] | None = None
+    """Where within the request each row stood; left out where all of its rows are here."""
+    trace_id: str | None = None
+    warning: str | None = None
+    error: str | None = None
+
+    def without_rows(self) -> BatchRecord:
+        """The same as a line for the log, which should not carry thousands of readings."""
+        return msgspec.structs.replace(self, predictions=None, is_anomaly=None, features=None, positions=None)
