@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from app.api.errors import register_error_handlers
 from app.api.health import health_views
 from app.api.lean import LeanFlask
+from app.api.metrics import metrics_views
 from app.api.predict import failure_members, predict_views
 from app.contract.schema import FeatureSchema
 from app.errors import SettingsError
@@ -22,6 +23,7 @@ from app.model.registry import Registry
 from app.serving.background import Background
 from app.serving.board import WorkerBoard
 from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
+from app.serving.gauges import StateGauges
 from app.serving.health import HealthCheck
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
@@ -29,6 +31,7 @@ from app.serving.service import PredictionService
 from app.settings import Settings, load_settings
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, event_logger, route_library_logs
+from app.telemetry.tally import Tally
 
 EXTENSION = "anomaly"
 
@@ -68,24 +71,27 @@ def create_app(settings: Settings | None = None) -> Flask:
     follower = ModelFollower(registry, _chain_builder(settings, schema, rule), log)
     audit = PredictionLogger(settings.audit_dir)
     board = WorkerBoard(settings.runtime_dir / "board")
+    tally = Tally(schema.names, lambda: follower.chain.bins, settings.runtime_dir / "metrics")
     health = HealthCheck(
-        follower, audit, board, sink, log,
+        follower, audit, board, sink, log, tally,
         audit_required=settings.audit_required, stale_after_s=3 * settings.self_test_interval_s + 6 * PROOF_DEADLINE_S,
     )  # fmt: skip
     recorder = Recorder(
-        schema, audit, sink, board, health,
+        schema, audit, sink, board, health, tally,
         audit_required=settings.audit_required, log_level=settings.log_level,
     )  # fmt: skip
     service = PredictionService(schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows)
     background = Background(
-        follower, health, board, sink, log,
+        follower, health, board, sink, log, tally,
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
     )  # fmt: skip
 
     app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
     app.register_blueprint(predict_views(service, settings.max_body_bytes))
-    app.register_blueprint(health_views(health, current_environment()))
+    environment = current_environment()
+    app.register_blueprint(health_views(health, environment))
+    app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
         _add_commands(app, schema, registry)
