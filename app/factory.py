@@ -15,7 +15,7 @@ from app.api.errors import register_error_handlers
 from app.api.health import health_views
 from app.api.lean import LeanFlask
 from app.api.metrics import metrics_views
-from app.api.predict import failure_members, predict_views
+from app.api.predict import add_predict_views, failure_members
 from app.contract.schema import FeatureSchema
 from app.errors import SettingsError
 from app.model.manifest import current_environment
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
-    app.register_blueprint(predict_views(service, settings.max_body_bytes))
+    add_predict_views(app, service, settings.max_body_bytes)
     environment = current_environment()
     app.register_blueprint(health_views(health, environment))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, request
 
-from app.api.exchange import respond
+from app.api.exchange import Reply, respond
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
 from app.serving.stage import StageState
@@ -19,32 +19,30 @@ def health_views(check: HealthCheck, environment: dict[str, str]) -> Blueprint:
     views = Blueprint("health", __name__, url_prefix="/health")
 
     @views.get("")
-    def health() -> Response:
+    def health() -> Reply:
         found = check.health()
         return _uncached(_summary(found), 503 if found.status == UNHEALTHY else 200)
 
     @views.get("/detailed")
-    def detailed() -> Response:
+    def detailed() -> Reply:
         found = check.health()
         workers = [_worker(report, pulse) for report, pulse in found.workers]
         return _uncached({**_summary(found), "environment": environment, "workers": workers})
 
     @views.get("/live")
-    def live() -> Response:
+    def live() -> Reply:
         return _uncached({"status": "alive"})
 
     @views.get("/ready")
-    def ready() -> Response:
+    def ready() -> Reply:
         is_ready = check.ready
         return _uncached({"ready": is_ready, "draining": check.draining}, 200 if is_ready else 503)
 
     return views
 
 
-def _uncached(document: dict[str, Any], status: int = 200) -> Response:
-    response = respond(document, status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _uncached(document: dict[str, Any], status: int = 200) -> Reply:
+    return respond(request.environ, document, status, [("Cache-Control", "no-store")])
 
 
 def _summary(health: Health) -> dict[str, Any]:

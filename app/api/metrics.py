@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from app.api.exchange import reply
+from app.api.exchange import Reply, reply
 from app.serving.gauges import StateGauges
 from app.telemetry.tally import Tally
 
@@ -16,12 +16,12 @@ def metrics_views(tally: Tally, gauges: StateGauges) -> Blueprint:
     views = Blueprint("metrics", __name__)
 
     @views.get("/metrics")
-    def metrics() -> Response:
+    def metrics() -> Reply:
         tally.flush()
         registry = CollectorRegistry()
         registry.register(tally.instruments)
         registry.register(gauges)
         encode, media_type = choose_encoder(request.headers.get("Accept", ""))
-        return reply(encode(registry), 200, media_type)
+        return reply(request.environ, encode(registry), 200, media_type)
 
     return views
