@@ -16,6 +16,7 @@ from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,
     ContractViolationError,
+    FeedbackRefusedError,
     MalformedBodyError,
     RowsRejectedError,
     ServiceError,
@@ -34,11 +35,14 @@ class _Status(NamedTuple):
 STATUSES: Mapping[type[ServiceError], _Status] = {
     MalformedBodyError: _Status(400, "malformed-body"),
     ContractViolationError: _Status(422, "contract-violated"),
+    FeedbackRefusedError: _Status(422, "feedback-refused"),
     RowsRejectedError: _Status(422, "contract-violated"),
     TooManyRowsError: _Status(413, "too-many-rows"),
     AllStagesFailedError: _Status(503, "all-stages-failed", retry=True),
     AuditUnavailableError: _Status(503, "audit-unavailable", retry=True),
 }
+
+_REPEATED = _Status(409, "feedback-repeated")
 
 Extra = Callable[[], dict[str, Any]]
 
@@ -60,8 +64,9 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
         return reply(request.environ, body, status, PROBLEM_JSON, headers)
 
     def service_error(error: ServiceError) -> Reply:
-        status = STATUSES[type(error)]
-        errors = error.rejected.problems if isinstance(error, ContractViolationError) else ()
+        status = _REPEATED if isinstance(error, FeedbackRefusedError) and error.repeated else STATUSES[type(error)]
+        rejected = error.rejected if isinstance(error, ContractViolationError | FeedbackRefusedError) else None
+        errors = rejected.problems if rejected is not None else ()
         retry = [("Retry-After", str(RETRY_AFTER_S))] if status.retry else []
         return problem(status.code, str(error), status.kind, errors, retry)
 

@@ -25,6 +25,10 @@ REJECTED, FAILED = "rejected", "failed"
 OUTCOMES = ("primary", "fallback", "baseline", REJECTED, FAILED)
 """What becomes of a reading: answered by one of the stages, or not."""
 
+CONFUSION = ("true_negative", "false_positive", "false_negative", "true_positive")
+"""What feedback says of a prediction, in the order of 2 * actual + predicted."""
+
+_DURATIONS = len(DURATION_BUCKETS_S) + 1
 _NO_FEATURE = "none"
 _MOST_NOTES = 20_000
 
@@ -33,7 +37,9 @@ Note = tuple[str, str | None, Row, float, float]
 
 
 class TrafficReport(msgspec.Struct, frozen=True):
-    """A worker's last hour: per minute the outcomes (as `OUTCOMES`), then the requests by duration bucket."""
+    """A worker's last hour: per minute the readings by `OUTCOMES`, the feedback by `CONFUSION`, the requests by
+    duration bucket.
+    """
 
     minutes: dict[int, list[int]] = {}
     bins_version: str | None = None
@@ -62,7 +68,7 @@ class Tally:
         self._clock = clock
         self._notes: deque[Note] = deque()
         self._flushing = threading.Lock()
-        self._traffic = RecentMinutes(len(OUTCOMES) + len(DURATION_BUCKETS_S) + 1, clock)
+        self._traffic = RecentMinutes(len(OUTCOMES) + len(CONFUSION) + _DURATIONS, clock)
         self._violations: Multiset[str] = Multiset()
         self._binned_version: str | None = None
         self._binned: list[RecentMinutes] = []
@@ -107,6 +113,17 @@ class Tally:
         """A stage gave no answer."""
         self.instruments.stage_failures.labels(stage, reason).inc()
 
+    def feedback(self, version: str, stage: str, predicted: int, actual: int) -> None:
+        """It is known now what really was."""
+        self.instruments.feedback.labels(version, stage, str(predicted), str(actual)).inc()
+        confusion = np.zeros(len(CONFUSION))
+        confusion[2 * actual + predicted] = 1
+        self._traffic.add(np.concatenate([np.zeros(len(OUTCOMES)), confusion, np.zeros(_DURATIONS)]))
+
+    def feedback_refused(self, reason: str) -> None:
+        """Feedback came that cannot be counted."""
+        self.instruments.feedback_refused.labels(reason).inc()
+
     def audit_failed(self) -> None:
         """The audit could not be written."""
         self.instruments.audit_errors.inc()
@@ -149,11 +166,10 @@ class Tally:
                 self.instruments.feature_rows.labels(name, str(place)).inc(float(feature[place]))
 
     def _note_outcome(self, outcome: str, readings: int, durations_s: Counts) -> None:
-        counts = np.zeros(len(OUTCOMES) + len(DURATION_BUCKETS_S) + 1)
-        counts[OUTCOMES.index(outcome)] = readings
-        places = np.searchsorted(DURATION_BUCKETS_S, durations_s)
-        counts[len(OUTCOMES) :] = np.bincount(places, minlength=len(DURATION_BUCKETS_S) + 1)
-        self._traffic.add(counts)
+        outcomes, confusion = np.zeros(len(OUTCOMES)), np.zeros(len(CONFUSION))
+        outcomes[OUTCOMES.index(outcome)] = readings
+        durations = np.bincount(np.searchsorted(DURATION_BUCKETS_S, durations_s), minlength=_DURATIONS)
+        self._traffic.add(np.concatenate([outcomes, confusion, durations]))
 
     def report(self) -> TrafficReport:
         """The last hour, for the worker board."""
