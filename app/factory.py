@@ -6,6 +6,7 @@ import importlib
 import os
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -29,6 +30,7 @@ from app.serving.service import PredictionService
 from app.settings import Settings, load_settings
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, event_logger, route_library_logs
+from app.telemetry.retention import AuditRetention
 
 EXTENSION = "anomaly"
 
@@ -66,7 +68,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     signing_key = settings.model_signing_key.get_secret_value().encode() if settings.model_signing_key else None
     registry = Registry(settings.models_dir, schema, signing_key)
     follower = ModelFollower(registry, _chain_builder(settings, schema, rule), log)
-    audit = PredictionLogger(settings.audit_dir)
+    audit = PredictionLogger(settings.audit_dir, settings.audit_rotate_bytes)
+    retention = AuditRetention(
+        settings.audit_dir, log, keep_days=settings.audit_keep_days, keep_bytes=settings.audit_keep_bytes
+    )
     board = WorkerBoard(settings.runtime_dir / "board")
     health = HealthCheck(
         follower, audit, board, sink, log,
@@ -78,7 +83,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )  # fmt: skip
     service = PredictionService(schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows)
     background = Background(
-        follower, health, board, sink, log,
+        follower, health, board, retention, sink, log,
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
     )  # fmt: skip
 
@@ -88,7 +93,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(health_views(health, current_environment()))
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
-        _add_commands(app, schema, registry)
+        _add_commands(app, schema, registry, settings.audit_dir)
     else:
         follower.load()
     _start_on_first_request(app, background)
@@ -128,10 +133,10 @@ def _chain_builder(settings: Settings, schema: FeatureSchema, rule: Rule) -> Cha
     )
 
 
-def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry) -> None:
+def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry, audit_dir: Path | None) -> None:
     from app.commands import all_commands
 
-    for command in all_commands(schema, registry):
+    for command in all_commands(schema, registry, audit_dir):
         app.cli.add_command(command)
 
 
