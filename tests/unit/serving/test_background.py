@@ -18,6 +18,7 @@ from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
 from app.telemetry.audit import PredictionLogger
+from app.telemetry.retention import AuditRetention
 from tests.conftest import draft_of
 from tests.fakes import ConstantModel, MemorySink, logger, started_tally
 from tests.unit.serving.test_board import report
@@ -47,6 +48,7 @@ class World:
             self.follower,
             self.health,
             self.board,
+            AuditRetention(folder / "audit", log, keep_days=1, keep_bytes=0),
             self.sink,
             log,
             tally,
