@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from app.serving.health import HealthCheck
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
+from app.serving.shadow import Shadow
+from app.serving.shadow_model import ShadowModel
 from app.settings import Settings, load_settings
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, event_logger, route_library_logs
@@ -79,15 +81,19 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     board = WorkerBoard(settings.runtime_dir / "board")
     tally = Tally(schema.names, lambda: follower.chain.bins, settings.runtime_dir / "metrics")
+    shadow = _shadow(settings, registry, _chain_builder(settings, schema, rule), follower, log, tally)
     health = HealthCheck(
         follower, audit, board, sink, log, tally,
         audit_required=settings.audit_required, stale_after_s=3 * settings.self_test_interval_s + 6 * PROOF_DEADLINE_S,
+        shadow=shadow,
     )  # fmt: skip
     recorder = Recorder(
         schema, audit, sink, board, health, tally,
         audit_required=settings.audit_required, log_level=settings.log_level,
     )  # fmt: skip
-    service = PredictionService(schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows)
+    service = PredictionService(
+        schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows, shadow=shadow
+    )
     feedback = FeedbackService(
         registry.holds, audit, health, sink, log, tally,
         max_entries=settings.max_batch_rows, audit_required=settings.audit_required,
@@ -95,6 +101,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     background = Background(
         follower, health, board, retention, sink, log, tally,
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
+        shadow=shadow,
     )  # fmt: skip
 
     app = LeanFlask("app", static_folder=None)
@@ -144,6 +151,21 @@ def _chain_builder(settings: Settings, schema: FeatureSchema, rule: Rule) -> Cha
         breaker_failures=settings.breaker_failures,
         max_abandoned_threads=settings.max_abandoned_threads,
     )
+
+
+def _shadow(
+    settings: Settings,
+    registry: Registry,
+    builder: ChainBuilder,
+    follower: ModelFollower,
+    log: FilteringBoundLogger,
+    tally: Tally,
+) -> Shadow | None:
+    if settings.shadow_version is None:
+        return None
+    builder = replace(builder, max_abandoned_threads=1)
+    model = ShadowModel(settings.shadow_version, registry, builder, follower, log)
+    return Shadow(model, log, tally, look_interval_s=settings.reload_interval_s)
 
 
 def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry, audit_dir: Path | None) -> None:

@@ -60,6 +60,10 @@ class Settings(BaseModel):
         None,
         description="Signs manifests on register; once set, an unsigned or wrongly signed version is refused.",
     )
+    shadow_version: str | None = Field(
+        None,
+        description="A version that scores live readings too, off the replies' way, to see where it decides otherwise.",
+    )
     feature_schema: Reference = Field(
         "app.contract.schema:FeatureSchema", description="`module:Class` of the contract to serve."
     )
@@ -134,7 +138,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         path = environ.get(f"{name.upper()}_FILE")
         if path is not None:
             values[name] = _secret(name, path, problems)
-    for name in ("audit_dir", "model_signing_key"):
+    for name in ("audit_dir", "model_signing_key", "shadow_version"):
         if values.get(name) == "":
             values[name] = None
     settings = _validated(values, problems)

@@ -16,6 +16,7 @@ from typing import IO
 
 import msgspec
 
+from app.serving.shadow import ShadowState
 from app.serving.stage import StageState
 from app.telemetry.tally import TrafficReport
 
@@ -61,6 +62,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     log_lines_dropped: int
     failures: list[Failure]
     traffic: TrafficReport
+    shadow: ShadowState | None = None
 
 
 class WorkerBoard:

@@ -15,6 +15,7 @@ from app.model.stages import BASELINE
 from app.serving.board import Pulse, WorkerBoard, WorkerReport
 from app.serving.failures import FailureBook
 from app.serving.reload import ModelFollower
+from app.serving.shadow import Shadow
 from app.serving.stage import Stage
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, now, render
@@ -48,6 +49,7 @@ class HealthCheck:
         *,
         audit_required: bool,
         stale_after_s: float,
+        shadow: Shadow | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._follower = follower
@@ -58,6 +60,7 @@ class HealthCheck:
         self._tally = tally
         self._audit_required = audit_required
         self._stale_after_s = stale_after_s
+        self._shadow = shadow
         self._clock = clock
         self.service_started = clock()
         """Unix time; before the fork, so that all workers say the same."""
@@ -196,6 +199,7 @@ class HealthCheck:
             log_lines_dropped=self._sink.dropped,
             failures=self.failures.entries(),
             traffic=self._tally.report(),
+            shadow=self._shadow.state if self._shadow is not None else None,
         )
 
     # --- all workers ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from app.serving.health import HealthCheck
 from app.serving.prediction import PredictedBatch, Prediction, RequestContext, predict_many, predict_one
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
+from app.serving.shadow import Shadow
 
 
 class PredictionService:
@@ -31,12 +32,14 @@ class PredictionService:
         recorder: Recorder,
         *,
         max_batch_rows: int,
+        shadow: Shadow | None = None,
     ) -> None:
         self._schema = schema
         self._follower = follower
         self._health = health
         self._recorder = recorder
         self._max_batch_rows = max_batch_rows
+        self._shadow = shadow
 
     def predict(self, body: bytes, context: RequestContext) -> Prediction:
         """The prediction for the one reading in `body`.
@@ -59,6 +62,8 @@ class PredictionService:
             self._note_failures(chain, answer.failures)
         prediction = predict_one(row, answer, chain.version, context.elapsed_ms)
         self._recorder.answered(prediction, context)
+        if self._shadow is not None:
+            self._shadow.offer(prediction)
         return prediction
 
     def predict_batch(self, body: bytes, context: RequestContext) -> PredictedBatch:
@@ -106,6 +111,8 @@ class PredictionService:
             self._note_failures(chain, answer.failures)
         batch = predict_many(readings, answer, chain.version, context.elapsed_ms)
         self._recorder.batch_answered(batch, context)
+        if self._shadow is not None:
+            self._shadow.offer_batch(batch)
         return batch
 
     def _note_failures(self, chain: Chain, failures: Sequence[StageFailedError]) -> None:
