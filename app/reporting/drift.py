@@ -48,7 +48,10 @@ class DriftCount:
         if not self._reference:
             return []
         groups = self._connection.execute("FROM inputs").fetchall()
-        sums = [[sum(group) for group in zip(*column, strict=True)] for column in zip(*groups, strict=True)]
+        sums = [
+            [sum(map(int, filter(None, counts))) for counts in zip(*column, strict=True)]
+            for column in zip(*groups, strict=True)
+        ]
         found = [
             _drift(name, bins, at_least)
             for (name, bins), at_least in zip(
