@@ -87,7 +87,7 @@ def _lines(axes: Axes, report: Report, series: Mapping[str, Sequence[float | Non
 
 
 def _svg(name: str, draw: Callable[[Axes], None], *, legend: bool = True) -> str:
-    style: Any = {**_STYLE, "svg.hashsalt": name}  # the salt keeps the ids of two plots on one page apart
+    style: Any = {**_STYLE, "svg.hashsalt": name}  # the same plot has the same ids every time
     with mpl.rc_context(style):
         figure = Figure(figsize=(7, 3.2), layout="tight")
         FigureCanvasSVG(figure)
@@ -106,8 +106,5 @@ def _svg(name: str, draw: Callable[[Axes], None], *, legend: bool = True) -> str
     svg = svg[svg.index("<svg") :]  # without the XML header, which names a document type on another host
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows them
-    return (
-        svg.replace("xlink:href", "href")
-        .replace(_INK, "currentColor")
-        .replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
-    )
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg.replace("xlink:href", "href"))  # once on a page
+    return svg.replace(_INK, "currentColor").replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
