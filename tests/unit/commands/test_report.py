@@ -85,9 +85,7 @@ def test_html_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> No
 
 def test_a_query_is_a_table(run: Run) -> None:
     """Nothing where a value is missing."""
-    result = run(
-        "--sql", "SELECT outcome, model_version IS NULL AS lost, prediction_id[:3] AS id FROM audit ORDER BY 1"
-    )
+    result = run("--sql", "SELECT outcome, batch_id IS NULL AS single, prediction_id[:3] AS id FROM audit ORDER BY 1")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == ["outcome  single  id", "failed   True", "served   True    202"]
 

@@ -102,7 +102,7 @@ def test_without_limits_everything_is_kept(folder: Path, sink: MemorySink) -> No
 
 def test_what_is_no_audit_file_is_left_alone(folder: Path, sink: MemorySink) -> None:
     """It is somebody else's."""
-    others = ["notes.txt", "predictions-20000101.jsonl", "predictions-20001301-7.jsonl", "xpredictions-20000101-7.jsonl",
+    others = ["notes", "predictions-20000101.jsonl", "predictions-20001301-7.jsonl", "my-predictions-20000101-7.jsonl",
               "predictions-20000101-7.jsonl.bak", "predictions-20000101-7.jsonl.zst"]  # fmt: skip
     put(folder, *others)
     retention(folder, sink, days=1, size=1).sweep_if_due()
