@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test check lint types lock replay-traffic profile bench image image-test clean
+.PHONY: help serve install test check lint types lock replay-traffic profile bench bench-report image image-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -57,6 +57,10 @@ profile: $(VENV)/.installed-dev  ## where the time of one prediction goes: a cal
 bench: $(VENV)/.installed-dev  ## speed beside an empty Flask route, start-up, memory (needs wrk)
 	$(BIN)/python benchmarks/hot_path.py
 	$(BIN)/python benchmarks/start_up.py
+
+LINES ?= 10000000
+bench-report: $(VENV)/.installed-dev  ## seconds and memory of flask report over LINES (10 million) audit lines
+	$(BIN)/python benchmarks/report_size.py --lines $(LINES)
 
 IMAGE ?= anomaly-service
 ENGINE ?= $(shell command -v docker >/dev/null && docker info >/dev/null 2>&1 && echo docker || echo podman)

@@ -15,7 +15,7 @@ from app.reporting.lines import HAS_FEATURES, IN_PERIOD, feature_values, feature
 from app.reporting.results import Drift
 
 _EMPTY = 1e-4
-_MODERATE, _LARGE = 0.1, 0.25
+MODERATE, LARGE = 0.1, 0.25
 _FEWEST_ROWS = 500
 """Chance alone gives about (bins - 1) / rows."""
 
@@ -48,7 +48,10 @@ class DriftCount:
         if not self._reference:
             return []
         groups = self._connection.execute("FROM inputs").fetchall()
-        sums = [[sum(group) for group in zip(*column, strict=True)] for column in zip(*groups, strict=True)]
+        sums = [
+            [sum(map(int, filter(None, counts))) for counts in zip(*column, strict=True)]
+            for column in zip(*groups, strict=True)
+        ]
         found = [
             _drift(name, bins, at_least)
             for (name, bins), at_least in zip(
@@ -85,4 +88,4 @@ def population_stability(live: Sequence[float], reference: Sequence[float]) -> f
 def _verdict(rows: int, psi: float | None) -> str:
     if psi is None or rows < _FEWEST_ROWS:
         return "too few rows"
-    return "large" if psi >= _LARGE else "moderate" if psi >= _MODERATE else "stable"
+    return "large" if psi >= LARGE else "moderate" if psi >= MODERATE else "stable"

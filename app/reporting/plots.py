@@ -11,7 +11,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
+from app.reporting.drift import LARGE, MODERATE
 from app.reporting.results import Report
 
 _INK = "#010203"
@@ -50,6 +52,9 @@ def latency(report: Report) -> str:
     def draw(axes: Axes) -> None:
         _lines(axes, report, series)
         axes.set(ylabel="ms", yscale="log")
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
 
     return _svg("latency", draw) if report.latency.requests else ""
 
@@ -71,10 +76,9 @@ def drift(report: Report) -> str:
 
     def draw(axes: Axes) -> None:
         axes.barh([entry.feature for entry in known], [entry.psi or 0.0 for entry in known], color=_COLOURS["primary"])
-        for limit, name in ((0.1, "moderate"), (0.25, "large")):
+        for limit in (MODERATE, LARGE):
             axes.axvline(limit, color=_COLOURS["failed"], linestyle=":", linewidth=1)
-            axes.text(limit, len(known) - 0.4, name, fontsize=7, ha="center", va="bottom")
-        axes.set(xlabel="PSI")
+        axes.set(xlabel=f"PSI (dotted: moderate from {MODERATE}, large from {LARGE})")
 
     return _svg("drift", draw, legend=False) if known else ""
 
@@ -87,7 +91,7 @@ def _lines(axes: Axes, report: Report, series: Mapping[str, Sequence[float | Non
 
 
 def _svg(name: str, draw: Callable[[Axes], None], *, legend: bool = True) -> str:
-    style: Any = {**_STYLE, "svg.hashsalt": name}  # the salt keeps the ids of two plots on one page apart
+    style: Any = {**_STYLE, "svg.hashsalt": name}  # the same plot has the same ids every time
     with mpl.rc_context(style):
         figure = Figure(figsize=(7, 3.2), layout="tight")
         FigureCanvasSVG(figure)
@@ -106,8 +110,5 @@ def _svg(name: str, draw: Callable[[Axes], None], *, legend: bool = True) -> str
     svg = svg[svg.index("<svg") :]  # without the XML header, which names a document type on another host
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows them
-    return (
-        svg.replace("xlink:href", "href")
-        .replace(_INK, "currentColor")
-        .replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
-    )
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg.replace("xlink:href", "href"))  # once on a page
+    return svg.replace(_INK, "currentColor").replace("<svg", f'<svg role="img" aria-label="{name}"', 1)

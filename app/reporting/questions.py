@@ -101,7 +101,7 @@ class Questions:
             GROUP BY GROUPING SETS (bucket, ())""",
             width=width_s * 1_000_000,
         )
-        return {bucket: _latency(count, quantiles) for bucket, count, quantiles in found}
+        return {bucket: _latency(count, quantiles) for bucket, count, quantiles in found if count}
 
     def feedback(self, width_s: int) -> list[tuple[int | None, StageQuality]]:
         """What feedback says, by the bucket of the prediction (None: not in the period), stage and version."""

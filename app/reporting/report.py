@@ -119,7 +119,7 @@ def _summed(rows: Sequence[tuple[int, Rows]]) -> list[Rows]:
         key = entry.outcome, entry.stage, entry.version
         sums[key] = sums.get(key, 0) + entry.rows
     found = [Rows(outcome=key[0], stage=key[1], version=key[2], rows=count) for key, count in sums.items()]
-    return sorted(found, key=lambda entry: -entry.rows)
+    return sorted(found, key=lambda entry: (-entry.rows, entry.outcome, entry.stage, entry.version or ""))
 
 
 def _by_stage(feedback: Sequence[tuple[int | None, StageQuality]]) -> list[StageQuality]:

@@ -126,6 +126,16 @@ def test_a_worker_whose_model_hangs_again_and_again_leaves(
         signal.signal(signal.SIGTERM, before)
 
 
+def test_it_sweeps_the_audit(world: World, tmp_path: Path) -> None:
+    """Files that are older than the audit is kept for go, without anybody asking."""
+    old = tmp_path / "audit" / "predictions-20200101-1.jsonl"
+    old.parent.mkdir()
+    old.write_text("old\n")
+    world.background.start()
+    wait_until(lambda: not old.exists())
+    wait_until(lambda: bool(world.sink.named("audit.removed")))
+
+
 def test_stopping_leaves_the_board(world: World) -> None:
     """The other workers no longer see it."""
     world.background.start()
