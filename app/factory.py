@@ -6,7 +6,6 @@ import importlib
 import os
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -113,7 +112,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
-        _add_commands(app, schema, registry, settings.audit_dir)
+        _add_commands(app, settings, schema, registry, _chain_builder(settings, schema, rule))
     else:
         follower.load()
     _start_on_first_request(app, background)
@@ -168,10 +167,14 @@ def _shadow(
     return Shadow(model, log, tally, look_interval_s=settings.reload_interval_s)
 
 
-def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry, audit_dir: Path | None) -> None:
+def _add_commands(
+    app: Flask, settings: Settings, schema: FeatureSchema, registry: Registry, builder: ChainBuilder
+) -> None:
     from app.commands import all_commands
+    from app.commands.trials import Trials
 
-    for command in all_commands(schema, registry, audit_dir):
+    trials = Trials(schema, registry, builder, settings.audit_dir, settings.max_batch_rows)
+    for command in all_commands(trials):
         app.cli.add_command(command)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,6 @@ from app.serving.board import Pulse, WorkerBoard, WorkerReport
 from app.serving.failures import FailureBook
 from app.serving.reload import ModelFollower
 from app.serving.shadow import Shadow
-from app.serving.stage import Stage
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, now, render
 from app.telemetry.tally import Tally
@@ -192,7 +190,7 @@ class HealthCheck:
             model_loaded=self._follower.model_loaded,
             stages={stage.name: stage.state for stage in chain.stages},
             absent=dict(chain.absent),
-            scorers={stage.name: _scorer_name(stage) for stage in chain.stages if stage.name != BASELINE},
+            scorers={stage.name: stage.scorer_name for stage in chain.stages if stage.name != BASELINE},
             warnings=list(chain.warnings),
             self_test_last_success=self._self_test_last_success,
             audit_errors=self.audit_errors,
@@ -233,10 +231,3 @@ def _latest(pulses: Sequence[Pulse]) -> Pulse:
     newest = max(pulses, key=lambda pulse: pulse.last_prediction_time or 0, default=Pulse(None, 0, None))
     failures = max((pulse.consecutive_failures for pulse in pulses), default=0)
     return Pulse(newest.last_prediction_time, failures, newest.last_success)
-
-
-def _scorer_name(stage: Stage) -> str:
-    if stage.note is not None:
-        return f"estimator ({stage.note})"
-    up_to = stage.scorer.inline_rows
-    return "compiled" if math.isinf(up_to) else f"compiled up to {up_to:.0f} rows, estimator beyond"

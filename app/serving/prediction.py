@@ -58,7 +58,7 @@ class PredictedBatch(msgspec.Struct, frozen=True, gc=False):
     def prediction_ids(self) -> list[str]:
         """One per row: the batch's id and the row's position take the place of a unique part of its own."""
         return [
-            _prediction_id(self.model_version, self.model_used, is_anomaly, f"{self.batch_id}-{position}")
+            make_prediction_id(self.model_version, self.model_used, is_anomaly, f"{self.batch_id}-{position}")
             for position, is_anomaly in zip(self.readings.positions, self.decisions, strict=True)
         ]
 
@@ -79,7 +79,7 @@ def predict_one(row: Row, answer: Answer[float], version: str | None, latency_ms
     """The chain's answer to one reading as a prediction."""
     name, score = answer.stage.name, answer.scored
     is_anomaly = score >= answer.stage.threshold
-    prediction_id = _prediction_id(version, name, is_anomaly, random_hex(72))
+    prediction_id = make_prediction_id(version, name, is_anomaly, random_hex(72))
     return Prediction(row, score, is_anomaly, name, version, prediction_id, latency_ms, WARNINGS[name])
 
 
@@ -96,6 +96,6 @@ def predict_many(
     )
 
 
-def _prediction_id(version: str | None, stage: str, is_anomaly: bool, unique: str) -> str:
+def make_prediction_id(version: str | None, stage: str, is_anomaly: bool, unique: str) -> str:
     """`VERSION.STAGE.DECISION.UNIQUE`, so that any replica can score feedback on it without a look-up."""
     return f"{version or '-'}.{stage}.{int(is_anomaly)}.{unique}"
