@@ -22,7 +22,7 @@ EXAMPLES = 5
 SAMPLE_ROWS = 1_000
 _STEPS = 10_000
 """Steps of a shift of 1 in the histogram that percentiles are read from."""
-_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+_PERCENTILES = (1, 5, 50, 95, 99)
 
 Decisions = NDArray[np.bool_]
 
