@@ -29,7 +29,7 @@ def _parts(replay: Replay) -> Iterator[str]:
     if shift is not None:
         header = ["score shift", "mean", "absolute", *shift.percentiles, "least", "most"]
         figures = [shift.mean, shift.mean_absolute, *shift.percentiles.values(), shift.least, shift.most]
-        yield table(header, [["candidate - active", *(f"{figure:.4f}" for figure in figures)]])
+        yield table(header, [["candidate - active", *(f"{round(figure, 4) + 0.0:.4f}" for figure in figures)]])
     yield _sides(replay)
     if changes.examples:
         examples = [_example(example, example.candidate >= replay.candidate.threshold) for example in changes.examples]
