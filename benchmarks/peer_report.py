@@ -152,6 +152,7 @@ def _plotted(report: Report) -> Figure:
         _bars(left, report, model, "req/s")
         _bars(right, report, model, "p99 ms")
         right.set_xscale("log")
+        right.set_xlim(left=1)  # bars have no natural beginning on this scale
         left.set_title(TITLES[model], loc="left")
     grid[-1][0].set_xlabel("requests per second")
     grid[-1][1].set_xlabel("p99, ms (logarithmic)")
