@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test check lint types lock replay-traffic profile bench bench-peers lock-peers image image-test clean
+.PHONY: help serve install test check lint types lock replay-traffic profile bench bench-peers lock-peers bench-report image image-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -73,6 +73,10 @@ lock-peers: $(VENV)/.installed-dev  ## refresh the peers' requirements.txt from 
 	for peer in $(PEERS); do \
 	  (cd $$peer && $(abspath $(BIN))/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	    --no-emit-index-url --no-header requirements.in -o requirements.txt) || exit 1; done
+
+LINES ?= 10000000
+bench-report: $(VENV)/.installed-dev  ## seconds and memory of flask report over LINES (10 million) audit lines
+	$(BIN)/python benchmarks/report_size.py --lines $(LINES)
 
 IMAGE ?= anomaly-service
 ENGINE ?= $(shell command -v docker >/dev/null && docker info >/dev/null 2>&1 && echo docker || echo podman)
