@@ -28,6 +28,7 @@ from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
 from app.serving.feedback import FeedbackService
 from app.serving.gauges import StateGauges
 from app.serving.health import HealthCheck
+from app.serving.quarantine import Quarantine
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
@@ -72,7 +73,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     log = event_logger(sink, settings.log_level)
     signing_key = settings.model_signing_key.get_secret_value().encode() if settings.model_signing_key else None
     registry = Registry(settings.models_dir, schema, signing_key)
-    follower = ModelFollower(registry, _chain_builder(settings, schema, rule), log)
+    quarantine = Quarantine(settings.runtime_dir / "quarantine")
+    follower = ModelFollower(registry, _chain_builder(settings, schema, rule), quarantine, log)
     audit = PredictionLogger(settings.audit_dir, settings.audit_rotate_bytes)
     retention = AuditRetention(
         settings.audit_dir, log, keep_days=settings.audit_keep_days, keep_bytes=settings.audit_keep_bytes
