@@ -14,7 +14,9 @@ from structlog.typing import FilteringBoundLogger
 from app.api.errors import register_error_handlers
 from app.api.health import health_views
 from app.api.lean import LeanFlask
+from app.api.open_inference import open_inference_views
 from app.api.predict import failure_members, predict_views
+from app.contract.inference import InferenceReader
 from app.contract.schema import FeatureSchema
 from app.errors import SettingsError
 from app.model.manifest import current_environment
@@ -76,7 +78,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         schema, audit, sink, board, health,
         audit_required=settings.audit_required, log_level=settings.log_level,
     )  # fmt: skip
-    service = PredictionService(schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows)
+    service = PredictionService(
+        schema, follower, health, recorder, InferenceReader(schema, settings.max_batch_rows),
+        max_batch_rows=settings.max_batch_rows,
+    )  # fmt: skip
     background = Background(
         follower, health, board, sink, log,
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
@@ -85,6 +90,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
     app.register_blueprint(predict_views(service, settings.max_body_bytes))
+    app.register_blueprint(
+        open_inference_views(
+            service, health, follower, schema, model_name=settings.model_name, max_body_bytes=settings.max_body_bytes
+        )
+    )
     app.register_blueprint(health_views(health, current_environment()))
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, request
 from structlog.typing import FilteringBoundLogger
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
+from app.api.encodings import ENCODINGS
 from app.api.exchange import reply, request_context
-from app.api.problem import PROBLEM_JSON, problem_body
-from app.contract.problems import Problem
+from app.api.problem import PROBLEM_JSON, error_items, problem_body, row_items
 from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,
@@ -19,6 +19,7 @@ from app.errors import (
     MalformedBodyError,
     RowsRejectedError,
     ServiceError,
+    TensorError,
     TooManyRowsError,
 )
 
@@ -34,6 +35,7 @@ class _Status(NamedTuple):
 STATUSES: Mapping[type[ServiceError], _Status] = {
     MalformedBodyError: _Status(400, "malformed-body"),
     ContractViolationError: _Status(422, "contract-violated"),
+    TensorError: _Status(400, "malformed-tensors"),
     RowsRejectedError: _Status(422, "contract-violated"),
     TooManyRowsError: _Status(413, "too-many-rows"),
     AllStagesFailedError: _Status(503, "all-stages-failed", retry=True),
@@ -47,7 +49,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     """Answers every error in the envelope; `members` are those that the endpoint's success would have."""
 
     def problem(
-        status: int, detail: str, kind: str | None, errors: tuple[Problem, ...] = (), *, retry: bool = False
+        status: int, detail: str, kind: str | None, errors: Sequence[Mapping[str, Any]] = (), *, retry: bool = False
     ) -> Response:
         body = problem_body(
             status, detail, instance=request.path, request_id=request_context().request_id,
@@ -60,8 +62,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
 
     def service_error(error: ServiceError) -> Response:
         status = STATUSES[type(error)]
-        errors = error.rejected.problems if isinstance(error, ContractViolationError) else ()
-        return problem(status.code, str(error), status.kind, errors, retry=status.retry)
+        return problem(status.code, str(error), status.kind, _items(error), retry=status.retry)
 
     def http_error(error: HTTPException) -> Response:
         status = error.code or 500
@@ -73,6 +74,8 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
         response = problem(status, detail, None)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        elif status == 415:
+            response.headers["Accept-Encoding"] = ", ".join(ENCODINGS)
         return response
 
     def internal_error(error: InternalServerError) -> Response:
@@ -88,8 +91,14 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     app.register_error_handler(InternalServerError, internal_error)
 
 
+def _items(error: ServiceError) -> list[dict[str, Any]]:
+    if isinstance(error, ContractViolationError):
+        return error_items(error.rejected.problems)
+    return row_items(error.rejected) if isinstance(error, RowsRejectedError) else []
+
+
 def _detail(error: HTTPException) -> str:
-    if error.code == 404:
+    if error.code == 404 and error.description == NotFound.description:
         return f"There is nothing at {request.path[:200]}; see the README for the endpoints"
     if isinstance(error, MethodNotAllowed):
         return f"{request.method} is not allowed here; use {' or '.join(sorted(error.valid_methods or ()))}"

@@ -9,12 +9,15 @@ from typing import Any
 
 from flask import Response, request
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
+from app.api.encodings import IDENTITY, check_encoding, decompressed, too_large
 from app.api.lean import FinishedReply
 from app.serving.prediction import RequestContext, random_hex, sane_request_id
 from app.telemetry.logs import REQUEST_ID, render
+
+BINARY = "application/octet-stream"
 
 _CONTEXT = "anomaly.context"
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
@@ -38,26 +41,48 @@ def request_context() -> RequestContext:
 
 
 def read_json_body(max_bytes: int) -> bytes:
-    """The whole body of a request that says it is JSON, or says nothing.
+    """The whole body of a request that says it is JSON, or says nothing; decompressed where it is compressed.
 
-    Raises `UnsupportedMediaType`, `RequestEntityTooLarge`, or `BadRequest` where it is shorter than declared.
+    Raises `UnsupportedMediaType`, `RequestEntityTooLarge`, or `BadRequest` where it is shorter than declared or not
+    what its encoding says.
     """
     environ = request.environ
-    _check_media_type(environ)
+    _check_media_type(environ.get("CONTENT_TYPE", ""))
+    return _read_body(environ, max_bytes)
+
+
+def read_tensor_body(max_bytes: int) -> bytes:
+    """The same for a request that may also say it is bytes, since it may hold more than JSON."""
+    environ = request.environ
+    content_type = environ.get("CONTENT_TYPE", "")
+    if content_type.lower() != BINARY:
+        _check_media_type(content_type)
+    return _read_body(environ, max_bytes)
+
+
+def _read_body(environ: Mapping[str, Any], max_bytes: int) -> bytes:
+    encoding = environ.get("HTTP_CONTENT_ENCODING", IDENTITY)
+    if encoding != IDENTITY:
+        check_encoding(encoding)
+        return decompressed(_read_bytes(environ, max_bytes), encoding, max_bytes)
+    return _read_bytes(environ, max_bytes)
+
+
+def _read_bytes(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     stream, declared = environ["wsgi.input"], environ.get("CONTENT_LENGTH")
     try:
         if declared:
             if not (declared.isascii() and declared.isdigit()):
                 raise BadRequest("Content-Length is not a number")
             if int(declared) > max_bytes:
-                raise _too_large(max_bytes)
+                raise too_large(max_bytes)
             body: bytes = stream.read(int(declared))
             if len(body) < int(declared):
                 raise BadRequest(f"The body ended after {len(body)} of the {declared} bytes declared")
         elif environ.get("wsgi.input_terminated"):
             body = stream.read(max_bytes + 1)
             if len(body) > max_bytes:
-                raise _too_large(max_bytes)
+                raise too_large(max_bytes)
         else:
             body = b""
     except (OSError, ParseException) as error:  # what servers raise over broken chunks
@@ -70,6 +95,13 @@ def respond(document: Mapping[str, Any], status: int = 200) -> Response:
     return reply(render(document), status, "application/json")
 
 
+def respond_uncached(document: Mapping[str, Any], status: int = 200) -> Response:
+    """A JSON reply that is true only now."""
+    response = respond(document, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def reply(body: bytes, status: int, media_type: str) -> Response:
     """A reply with this request's id and, where the client traces, its trace."""
     context = request_context()
@@ -79,8 +111,7 @@ def reply(body: bytes, status: int, media_type: str) -> Response:
     return FinishedReply(body, status, headers)
 
 
-def _check_media_type(environ: Mapping[str, Any]) -> None:
-    content_type = environ.get("CONTENT_TYPE", "")
+def _check_media_type(content_type: str) -> None:
     if content_type not in ("application/json", ""):
         media_type, options = parse_options_header(content_type)
         if not _JSON_TYPE.fullmatch(media_type.lower()):
@@ -88,13 +119,6 @@ def _check_media_type(environ: Mapping[str, Any]) -> None:
         charset = options.get("charset", "utf-8")
         if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaType(f"JSON is UTF-8, not {charset[:40]!r}")
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity")
-    if encoding.lower() != "identity":
-        raise UnsupportedMediaType(f"Content-Encoding {encoding[:40]!r} is not supported; send the body as it is")
-
-
-def _too_large(max_bytes: int) -> RequestEntityTooLarge:
-    return RequestEntityTooLarge(f"The body is larger than {max_bytes} bytes (MAX_BODY_BYTES)")
 
 
 def _trace(traceparent: str | None) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response
 
-from app.api.exchange import respond
+from app.api.exchange import respond_uncached
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
 from app.serving.stage import StageState
@@ -21,30 +21,24 @@ def health_views(check: HealthCheck, environment: dict[str, str]) -> Blueprint:
     @views.get("")
     def health() -> Response:
         found = check.health()
-        return _uncached(_summary(found), 503 if found.status == UNHEALTHY else 200)
+        return respond_uncached(_summary(found), 503 if found.status == UNHEALTHY else 200)
 
     @views.get("/detailed")
     def detailed() -> Response:
         found = check.health()
         workers = [_worker(report, pulse) for report, pulse in found.workers]
-        return _uncached({**_summary(found), "environment": environment, "workers": workers})
+        return respond_uncached({**_summary(found), "environment": environment, "workers": workers})
 
     @views.get("/live")
     def live() -> Response:
-        return _uncached({"status": "alive"})
+        return respond_uncached({"status": "alive"})
 
     @views.get("/ready")
     def ready() -> Response:
         is_ready = check.ready
-        return _uncached({"ready": is_ready, "draining": check.draining}, 200 if is_ready else 503)
+        return respond_uncached({"ready": is_ready, "draining": check.draining}, 200 if is_ready else 503)
 
     return views
-
-
-def _uncached(document: dict[str, Any], status: int = 200) -> Response:
-    response = respond(document, status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def _summary(health: Health) -> dict[str, Any]:
