@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test check lint types lock replay-traffic bench image image-test clean
+.PHONY: help serve install test check lint types lock replay-traffic profile bench image image-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,9 @@ DATA ?=
 replay-traffic: $(VENV)/.installed-dev  ## send the rows of DATA=FILE.csv[.gz] through a service of two workers
 	@test -n "$(DATA)" || { echo "usage: make replay-traffic DATA=FILE.csv[.gz]" >&2; exit 2; }
 	$(BIN)/python benchmarks/replay_traffic.py "$(DATA)"
+
+profile: $(VENV)/.installed-dev  ## where the time of one prediction goes: a call table
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/call_table.py
 
 bench: $(VENV)/.installed-dev  ## speed beside an empty Flask route, start-up, memory (needs wrk)
 	$(BIN)/python benchmarks/hot_path.py

@@ -1,6 +1,7 @@
 """gunicorn's configuration. Every value comes from the service's own settings: see the table in README.md."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import sys
@@ -38,6 +39,17 @@ logger_class = "app.telemetry.logs.GunicornLogger"
 accesslog = "-" if _settings.access_log else None
 
 
+def on_starting(server):  # type: ignore[no-untyped-def]
+    """Before anything else: counters start at 0, whatever an earlier service left behind."""
+    shutil.rmtree(_settings.runtime_dir / "metrics", ignore_errors=True)
+
+
+def pre_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Gives the worker the lowest free slot: whoever dies leaves its slot, and its counters, to its successor."""
+    taken = {other.slot for other in server.WORKERS.values()}
+    worker.slot = next(slot for slot in itertools.count() if slot not in taken)
+
+
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """Gunicorn's own worker classes refuse what is no HTTP in the service's envelope too."""
     from gunicorn import util
@@ -49,7 +61,7 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """After the fork, before the first request: prove the model, start this worker's threads."""
-    worker.wsgi.extensions["anomaly"].background.start()
+    worker.wsgi.extensions["anomaly"].background.start(slot=str(worker.slot))
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]
@@ -61,6 +73,7 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def]
 
 def on_exit(server):  # type: ignore[no-untyped-def]
     """The last thing the master does: take away what the service made, and nothing that was there before."""
-    shutil.rmtree(_settings.runtime_dir / "board", ignore_errors=True)
+    for folder in ("board", "metrics"):
+        shutil.rmtree(_settings.runtime_dir / folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         _settings.runtime_dir.rmdir()

@@ -14,8 +14,9 @@ from structlog.typing import FilteringBoundLogger
 from app.api.errors import register_error_handlers
 from app.api.health import health_views
 from app.api.lean import LeanFlask
+from app.api.metrics import metrics_views
 from app.api.open_inference import open_inference_views
-from app.api.predict import failure_members, predict_views
+from app.api.predict import add_predict_views, failure_members
 from app.contract.inference import InferenceReader
 from app.contract.schema import FeatureSchema
 from app.errors import SettingsError
@@ -24,6 +25,7 @@ from app.model.registry import Registry
 from app.serving.background import Background
 from app.serving.board import WorkerBoard
 from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
+from app.serving.gauges import StateGauges
 from app.serving.health import HealthCheck
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
@@ -31,6 +33,7 @@ from app.serving.service import PredictionService
 from app.settings import Settings, load_settings
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, event_logger, route_library_logs
+from app.telemetry.tally import Tally
 
 EXTENSION = "anomaly"
 
@@ -70,12 +73,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     follower = ModelFollower(registry, _chain_builder(settings, schema, rule), log)
     audit = PredictionLogger(settings.audit_dir)
     board = WorkerBoard(settings.runtime_dir / "board")
+    tally = Tally(schema.names, lambda: follower.chain.bins, settings.runtime_dir / "metrics")
     health = HealthCheck(
-        follower, audit, board, sink, log,
+        follower, audit, board, sink, log, tally,
         audit_required=settings.audit_required, stale_after_s=3 * settings.self_test_interval_s + 6 * PROOF_DEADLINE_S,
     )  # fmt: skip
     recorder = Recorder(
-        schema, audit, sink, board, health,
+        schema, audit, sink, board, health, tally,
         audit_required=settings.audit_required, log_level=settings.log_level,
     )  # fmt: skip
     service = PredictionService(
@@ -83,19 +87,21 @@ def create_app(settings: Settings | None = None) -> Flask:
         max_batch_rows=settings.max_batch_rows,
     )  # fmt: skip
     background = Background(
-        follower, health, board, sink, log,
+        follower, health, board, sink, log, tally,
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
     )  # fmt: skip
 
     app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
-    app.register_blueprint(predict_views(service, settings.max_body_bytes))
+    add_predict_views(app, service, settings.max_body_bytes)
     app.register_blueprint(
         open_inference_views(
             service, health, follower, schema, model_name=settings.model_name, max_body_bytes=settings.max_body_bytes
         )
     )
-    app.register_blueprint(health_views(health, current_environment()))
+    environment = current_environment()
+    app.register_blueprint(health_views(health, environment))
+    app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
         _add_commands(app, schema, registry)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import structlog
 
-from app.contract.schema import Matrix, Row
+from app.contract.schema import FeatureSchema, Matrix, Row
 from app.telemetry.logs import LogSink, event_logger
+from app.telemetry.tally import Tally
 
 
 class Clock:
@@ -40,6 +41,13 @@ class MemorySink(LogSink):
 
 def logger(sink: LogSink) -> structlog.typing.FilteringBoundLogger:
     return event_logger(sink, "DEBUG")
+
+
+def started_tally() -> Tally:
+    """Counts for itself alone."""
+    tally = Tally(FeatureSchema().names, lambda: None)
+    tally.start()
+    return tally
 
 
 class ConstantScorer:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from app.api.encodings import ENCODINGS
-from app.api.exchange import reply, request_context
+from app.api.exchange import Reply, reply, request_context
 from app.api.problem import PROBLEM_JSON, error_items, problem_body, row_items
 from app.errors import (
     AllStagesFailedError,
@@ -49,38 +49,35 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     """Answers every error in the envelope; `members` are those that the endpoint's success would have."""
 
     def problem(
-        status: int, detail: str, kind: str | None, errors: Sequence[Mapping[str, Any]] = (), *, retry: bool = False
-    ) -> Response:
+        status: int,
+        detail: str,
+        kind: str | None,
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Reply:
         body = problem_body(
-            status, detail, instance=request.path, request_id=request_context().request_id,
+            status, detail, instance=request.path, request_id=request_context(request.environ).request_id,
             kind=kind, errors=errors, extra=members(),
         )  # fmt: skip
-        response = reply(body, status, PROBLEM_JSON)
-        if retry:
-            response.headers["Retry-After"] = str(RETRY_AFTER_S)
-        return response
+        return reply(request.environ, body, status, PROBLEM_JSON, headers)
 
-    def service_error(error: ServiceError) -> Response:
+    def service_error(error: ServiceError) -> Reply:
         status = STATUSES[type(error)]
-        return problem(status.code, str(error), status.kind, _items(error), retry=status.retry)
+        retry = [("Retry-After", str(RETRY_AFTER_S))] if status.retry else []
+        return problem(status.code, str(error), status.kind, _items(error), retry)
 
-    def http_error(error: HTTPException) -> Response:
+    def http_error(error: HTTPException) -> Reply:
         status = error.code or 500
         detail = _detail(error)
         log.warning(
             "request.rejected", status=status, method=request.method, path=request.path, detail=detail,
-            request_id=request_context().request_id,
+            request_id=request_context(request.environ).request_id,
         )  # fmt: skip
-        response = problem(status, detail, None)
-        if isinstance(error, MethodNotAllowed) and error.valid_methods:
-            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-        elif status == 415:
-            response.headers["Accept-Encoding"] = ", ".join(ENCODINGS)
-        return response
+        return problem(status, detail, None, headers=_hints(error))
 
-    def internal_error(error: InternalServerError) -> Response:
+    def internal_error(error: InternalServerError) -> Reply:
         log.error(
-            "request.failed", path=request.path, request_id=request_context().request_id,
+            "request.failed", path=request.path, request_id=request_context(request.environ).request_id,
             exc_info=error.original_exception,
         )  # fmt: skip
         return problem(500, "The service failed; the request id names the log entry", "internal-error")
@@ -95,6 +92,13 @@ def _items(error: ServiceError) -> list[dict[str, Any]]:
     if isinstance(error, ContractViolationError):
         return error_items(error.rejected.problems)
     return row_items(error.rejected) if isinstance(error, RowsRejectedError) else []
+
+
+def _hints(error: HTTPException) -> list[tuple[str, str]]:
+    """What would have been accepted."""
+    if isinstance(error, MethodNotAllowed):
+        return [("Allow", ", ".join(sorted(error.valid_methods or ())))]
+    return [("Accept-Encoding", ", ".join(ENCODINGS))] if error.code == 415 else []
 
 
 def _detail(error: HTTPException) -> str:

@@ -4,30 +4,51 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-from flask import Response, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
 from app.api.encodings import IDENTITY, check_encoding, decompressed, too_large
-from app.api.lean import FinishedReply
 from app.serving.prediction import RequestContext, random_hex, sane_request_id
 from app.telemetry.logs import REQUEST_ID, render
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+Environ = dict[str, Any]
+"""A request as WSGI (PEP 3333) has it."""
+
 BINARY = "application/octet-stream"
+UNCACHED = (("Cache-Control", "no-store"),)
 
 _CONTEXT = "anomaly.context"
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
 _JSON_TYPE = re.compile(r"application/(json|[a-z0-9.+-]+\+json)", re.ASCII)
 
 
-def request_context() -> RequestContext:
+class Reply:
+    """A reply whose bytes and headers are final: a WSGI app of its own, so that Flask takes it for a response."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[str, str]]) -> None:
+        self.body = body
+        self.status = status
+        self.headers = headers
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(_STATUS_LINES[self.status], [*self.headers, ("Content-Length", str(len(self.body)))])
+        return [self.body] if environ["REQUEST_METHOD"] != "HEAD" else []
+
+
+def request_context(environ: Environ) -> RequestContext:
     """Who asked, and since when: made at the first call within a request."""
-    environ = request.environ
-    context = environ.get(_CONTEXT)
+    context: RequestContext | None = environ.get(_CONTEXT)
     if context is None:
         trace = _trace(environ.get("HTTP_TRACEPARENT"))
         context = environ[_CONTEXT] = RequestContext(
@@ -40,35 +61,33 @@ def request_context() -> RequestContext:
     return context
 
 
-def read_json_body(max_bytes: int) -> bytes:
+def read_json_body(environ: Environ, max_bytes: int) -> bytes:
     """The whole body of a request that says it is JSON, or says nothing; decompressed where it is compressed.
 
     Raises `UnsupportedMediaType`, `RequestEntityTooLarge`, or `BadRequest` where it is shorter than declared or not
     what its encoding says.
     """
-    environ = request.environ
     _check_media_type(environ.get("CONTENT_TYPE", ""))
     return _read_body(environ, max_bytes)
 
 
-def read_tensor_body(max_bytes: int) -> bytes:
-    """The same for a request that may also say it is bytes, since it may hold more than JSON."""
-    environ = request.environ
+def read_tensor_body(environ: Environ, max_bytes: int) -> bytes:
+    """The same for a request that may also say it is bytes, since JSON may be only the first part of it."""
     content_type = environ.get("CONTENT_TYPE", "")
     if content_type.lower() != BINARY:
         _check_media_type(content_type)
     return _read_body(environ, max_bytes)
 
 
-def _read_body(environ: Mapping[str, Any], max_bytes: int) -> bytes:
+def _read_body(environ: Environ, max_bytes: int) -> bytes:
     encoding = environ.get("HTTP_CONTENT_ENCODING", IDENTITY)
-    if encoding != IDENTITY:
-        check_encoding(encoding)
-        return decompressed(_read_bytes(environ, max_bytes), encoding, max_bytes)
-    return _read_bytes(environ, max_bytes)
+    if encoding == IDENTITY:
+        return _read_bytes(environ, max_bytes)
+    check_encoding(encoding)
+    return decompressed(_read_bytes(environ, max_bytes), encoding, max_bytes)
 
 
-def _read_bytes(environ: Mapping[str, Any], max_bytes: int) -> bytes:
+def _read_bytes(environ: Environ, max_bytes: int) -> bytes:
     stream, declared = environ["wsgi.input"], environ.get("CONTENT_LENGTH")
     try:
         if declared:
@@ -90,25 +109,22 @@ def _read_bytes(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     return body
 
 
-def respond(document: Mapping[str, Any], status: int = 200) -> Response:
-    """A JSON reply."""
-    return reply(render(document), status, "application/json")
+def respond(
+    environ: Environ, document: Mapping[str, Any], status: int = 200, headers: Sequence[tuple[str, str]] = ()
+) -> Reply:
+    """A JSON reply; `headers` are further ones."""
+    return reply(environ, render(document), status, "application/json", headers)
 
 
-def respond_uncached(document: Mapping[str, Any], status: int = 200) -> Response:
-    """A JSON reply that is true only now."""
-    response = respond(document, status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def reply(body: bytes, status: int, media_type: str) -> Response:
+def reply(
+    environ: Environ, body: bytes, status: int, media_type: str, headers: Sequence[tuple[str, str]] = ()
+) -> Reply:
     """A reply with this request's id and, where the client traces, its trace."""
-    context = request_context()
-    headers = [("Content-Type", media_type), ("X-Request-ID", context.request_id)]
+    context = request_context(environ)
+    all_headers = [("Content-Type", media_type), ("X-Request-ID", context.request_id), *headers]
     if context.trace_id is not None:
-        headers.append(("traceparent", f"00-{context.trace_id}-{random_hex(64)}-{context.trace_flags}"))
-    return FinishedReply(body, status, headers)
+        all_headers.append(("traceparent", f"00-{context.trace_id}-{random_hex(64)}-{context.trace_flags}"))
+    return Reply(body, status, all_headers)
 
 
 def _check_media_type(content_type: str) -> None:

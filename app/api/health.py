@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, request
 
-from app.api.exchange import respond_uncached
+from app.api.exchange import UNCACHED, Reply, respond
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
 from app.serving.stage import StageState
@@ -19,26 +19,30 @@ def health_views(check: HealthCheck, environment: dict[str, str]) -> Blueprint:
     views = Blueprint("health", __name__, url_prefix="/health")
 
     @views.get("")
-    def health() -> Response:
+    def health() -> Reply:
         found = check.health()
-        return respond_uncached(_summary(found), 503 if found.status == UNHEALTHY else 200)
+        return _uncached(_summary(found), 503 if found.status == UNHEALTHY else 200)
 
     @views.get("/detailed")
-    def detailed() -> Response:
+    def detailed() -> Reply:
         found = check.health()
         workers = [_worker(report, pulse) for report, pulse in found.workers]
-        return respond_uncached({**_summary(found), "environment": environment, "workers": workers})
+        return _uncached({**_summary(found), "environment": environment, "workers": workers})
 
     @views.get("/live")
-    def live() -> Response:
-        return respond_uncached({"status": "alive"})
+    def live() -> Reply:
+        return _uncached({"status": "alive"})
 
     @views.get("/ready")
-    def ready() -> Response:
+    def ready() -> Reply:
         is_ready = check.ready
-        return respond_uncached({"ready": is_ready, "draining": check.draining}, 200 if is_ready else 503)
+        return _uncached({"ready": is_ready, "draining": check.draining}, 200 if is_ready else 503)
 
     return views
+
+
+def _uncached(document: dict[str, Any], status: int = 200) -> Reply:
+    return respond(request.environ, document, status, UNCACHED)
 
 
 def _summary(health: Health) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from werkzeug.exceptions import BadRequest, NotFound
 
 from app import __version__
-from app.api.exchange import BINARY, read_tensor_body, reply, request_context, respond, respond_uncached
+from app.api.exchange import BINARY, UNCACHED, Reply, read_tensor_body, reply, request_context, respond
 from app.api.inference_reply import inference_reply
 from app.contract.inference import OUTPUTS
 from app.contract.schema import FeatureSchema
@@ -39,41 +39,40 @@ def open_inference_views(
             raise NotFound(f"Version {version[:100]!r} of {model_name!r} does not serve; {active or 'none'} does")
 
     @views.get("")
-    def server() -> Response:
-        return respond({"name": "anomaly-service", "version": __version__, "extensions": ["binary_tensor_data"]})
+    def server() -> Reply:
+        return _respond({"name": "anomaly-service", "version": __version__, "extensions": ["binary_tensor_data"]})
 
     @views.get("/health/live")
-    def live() -> Response:
-        return respond_uncached({"live": True})
+    def live() -> Reply:
+        return _respond({"live": True})
 
     @views.get("/health/ready")
-    def ready() -> Response:
+    def ready() -> Reply:
         return _readiness(check, {})
 
     @views.get("/models/<name>")
     @views.get("/models/<name>/versions/<version>")
-    def model(name: str, version: str | None = None) -> Response:
+    def model(name: str, version: str | None = None) -> Reply:
         find(name, version)
-        return respond_uncached(_metadata(model_name, follower.chain.version, schema))
+        return _respond(_metadata(model_name, follower.chain.version, schema))
 
     @views.get("/models/<name>/ready")
     @views.get("/models/<name>/versions/<version>/ready")
-    def model_ready(name: str, version: str | None = None) -> Response:
+    def model_ready(name: str, version: str | None = None) -> Reply:
         find(name, version)
         return _readiness(check, {"name": model_name})
 
     @views.post("/models/<name>/infer")
     @views.post("/models/<name>/versions/<version>/infer")
-    def infer(name: str, version: str | None = None) -> Response:
+    def infer(name: str, version: str | None = None) -> Reply:
         find(name, version)
-        context = request_context()
-        asked, batch = service.infer(read_tensor_body(max_body_bytes), _json_size(), context)
+        environ = request.environ
+        context = request_context(environ)
+        asked, batch = service.infer(read_tensor_body(environ, max_body_bytes), _json_size(), context)
         body, json_size = inference_reply(asked, batch, model_name=model_name, request_id=context.request_id)
         if json_size is None:
-            return reply(body, 200, "application/json")
-        response = reply(body, 200, BINARY)
-        response.headers[JSON_SIZE] = str(json_size)
-        return response
+            return reply(environ, body, 200, "application/json")
+        return reply(environ, body, 200, BINARY, [(JSON_SIZE, str(json_size))])
 
     return views
 
@@ -87,10 +86,14 @@ def _json_size() -> int | None:
     return int(size)
 
 
-def _readiness(check: HealthCheck, members: dict[str, Any]) -> Response:
+def _respond(document: dict[str, Any], status: int = 200) -> Reply:
+    return respond(request.environ, document, status, UNCACHED)
+
+
+def _readiness(check: HealthCheck, members: dict[str, Any]) -> Reply:
     if check.ready:
-        return respond_uncached({**members, "ready": True})
-    return respond_uncached({**members, "ready": False, "error": "Not ready; GET /health says why"}, 503)
+        return _respond({**members, "ready": True})
+    return _respond({**members, "ready": False, "error": "Not ready; GET /health says why"}, 503)
 
 
 def _metadata(name: str, version: str | None, schema: FeatureSchema) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import request
 
-from app.api.exchange import read_json_body, request_context, respond
+from app.api.exchange import Environ, Reply, read_json_body, request_context, respond
+from app.api.lean import LeanFlask
 from app.api.problem import error_items
 from app.contract.problems import Rejected
 from app.model.stages import NONE
@@ -20,20 +21,19 @@ _NO_PREDICTION = {
 }  # fmt: skip
 
 
-def predict_views(service: PredictionService, max_body_bytes: int) -> Blueprint:
+def add_predict_views(app: LeanFlask, service: PredictionService, max_body_bytes: int) -> None:
     """The endpoints that ask for predictions."""
-    views = Blueprint("predict", __name__)
 
-    @views.post("/predict")
-    def predict() -> Response:
-        prediction = service.predict(read_json_body(max_body_bytes), request_context())
-        return respond(_envelope(prediction))
+    def predict(environ: Environ) -> Reply:
+        prediction = service.predict(read_json_body(environ, max_body_bytes), request_context(environ))
+        return respond(environ, _envelope(prediction))
 
-    @views.post("/predict/batch")
-    def predict_batch() -> Response:
-        return respond(_batch_envelope(service.predict_batch(read_json_body(max_body_bytes), request_context())))
+    def predict_batch(environ: Environ) -> Reply:
+        batch = service.predict_batch(read_json_body(environ, max_body_bytes), request_context(environ))
+        return respond(environ, _batch_envelope(batch))
 
-    return views
+    app.post_directly("/predict", predict)
+    app.post_directly("/predict/batch", predict_batch)
 
 
 def failure_members(follower: ModelFollower) -> dict[str, Any]:
@@ -103,4 +103,4 @@ def _rejection(rejected: Rejected, index: int, latency_ms: float) -> dict[str, A
 
 
 def _latency_ms() -> float:
-    return round(request_context().elapsed_ms, 3)
+    return round(request_context(request.environ).elapsed_ms, 3)

@@ -13,6 +13,10 @@ from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
 from app.telemetry.logs import LogSink
+from app.telemetry.tally import Tally
+
+COUNT_INTERVAL_S = 1.0
+"""What a worker counted reaches the other workers' `/metrics` this late at most."""
 
 
 class Background:
@@ -25,6 +29,7 @@ class Background:
         board: WorkerBoard,
         sink: LogSink,
         log: FilteringBoundLogger,
+        tally: Tally,
         *,
         reload_interval_s: float,
         self_test_interval_s: float,
@@ -34,18 +39,23 @@ class Background:
         self._board = board
         self._sink = sink
         self._log = log
+        self._tally = tally
         self._reload_interval_s = reload_interval_s
         self._self_test_interval_s = self_test_interval_s
         self._stopping = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Proves the model, tests every stage once, and goes on doing so. Returns when the first test is done."""
+    def start(self, slot: str | None = None) -> None:
+        """Proves the model, tests every stage once, and goes on doing so. Returns when the first test is done.
+
+        `slot` names this worker among those that run beside it; its successor will have the same.
+        """
         with self._starting:  # the first requests of a threaded server may all find it not started
             if self._thread is not None:
                 return
             self._sink.start()
+            self._start_counting(slot)
             self._board.join()
             self._follower.arm()
             self._health.self_test()
@@ -61,14 +71,19 @@ class Background:
         self._log.info("service.stopping")
         self._board.leave()
         self._sink.close()
+        self._count()
 
     def _run(self) -> None:
+        next_look = time.monotonic() + self._reload_interval_s
         next_test = time.monotonic() + self._self_test_interval_s
-        interval_s = min(self._reload_interval_s, self._self_test_interval_s)
+        interval_s = min(self._reload_interval_s, self._self_test_interval_s, COUNT_INTERVAL_S)
         while not self._stopping.wait(interval_s):
             try:
+                self._count()
                 before = self._follower.chain
-                self._follower.follow()
+                if time.monotonic() >= next_look:
+                    next_look = time.monotonic() + self._reload_interval_s
+                    self._follower.follow()
                 if self._follower.chain is not before or time.monotonic() >= next_test:
                     next_test = time.monotonic() + self._self_test_interval_s
                     self._health.self_test()
@@ -77,6 +92,21 @@ class Background:
                     return
             except Exception:  # noqa: BLE001 - it must outlive what it watches over; a silent one would read as health
                 self._log.exception("background.failed")
+
+    def _start_counting(self, slot: str | None) -> None:
+        try:
+            self._tally.start(slot)
+        except OSError as error:
+            problem = (
+                f"RUNTIME_DIR: no room for metrics, this worker counts for itself alone: {error.strerror or error}"
+            )
+            self._log.error("metrics.failed", error=problem)
+            self._health.failures.note(problem)
+            self._tally.start(None)
+
+    def _count(self) -> None:
+        self._tally.flush()
+        self._tally.lines_dropped(self._sink.dropped)
 
     def _leave(self) -> None:
         """Asks this worker's own server to stop gracefully; gunicorn puts a fresh one in its place."""

@@ -17,6 +17,7 @@ from typing import IO
 import msgspec
 
 from app.serving.stage import StageState
+from app.telemetry.tally import TrafficReport
 
 _PULSE = struct.Struct("<dQ?")  # last prediction (Unix time, 0: none), failures in a row, success of the last
 
@@ -59,6 +60,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     audit_errors: int
     log_lines_dropped: int
     failures: list[Failure]
+    traffic: TrafficReport
 
 
 class WorkerBoard:

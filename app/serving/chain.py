@@ -19,6 +19,7 @@ from app.model.scorer import Scorer, Scores, estimator_scores
 from app.model.stages import BASELINE, BASELINE_THRESHOLD, FALLBACK, MODEL_STAGES, PRIMARY
 from app.serving.deadline import DeadlineCaller
 from app.serving.stage import Probe, Stage
+from app.telemetry.drift import FeatureBins
 
 WARNINGS = {
     PRIMARY: None,
@@ -51,6 +52,8 @@ class Chain:
     stages: tuple[Stage, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    bins: FeatureBins | None = None
+    """The version's reference distribution, against which live readings are held."""
 
     def answer(self, rows: Matrix) -> Answer[Scores]:
         """The first good answer to many rows. Raises `AllStagesFailedError`."""
@@ -73,6 +76,15 @@ class Chain:
         """Lets the stages' idle threads end."""
         for stage in self.stages:
             stage.caller.close()
+
+
+def _bins(bundle: Bundle) -> FeatureBins:
+    reference = bundle.manifest.reference
+    return FeatureBins.of(
+        bundle.version,
+        {name: bins.edges for name, bins in reference.items()},
+        {name: bins.ratios for name, bins in reference.items()},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +137,7 @@ class ChainBuilder:
         stages.append(self._rule_stage())
         if bundle is None:
             return Chain(None, tuple(stages), absent)
-        return Chain(bundle.version, tuple(stages), absent, bundle.warnings)
+        return Chain(bundle.version, tuple(stages), absent, bundle.warnings, _bins(bundle))
 
     def _model_stage(self, name: str, bundle: Bundle) -> Stage | None:
         if name in bundle.refusals:

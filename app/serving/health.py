@@ -12,15 +12,15 @@ from structlog.typing import FilteringBoundLogger
 
 from app.errors import StageFailedError
 from app.model.stages import BASELINE
-from app.serving.board import Failure, Pulse, WorkerBoard, WorkerReport
+from app.serving.board import Pulse, WorkerBoard, WorkerReport
+from app.serving.failures import FailureBook
 from app.serving.reload import ModelFollower
 from app.serving.stage import Stage
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, now, render
+from app.telemetry.tally import Tally
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
-
-_FAILURES_KEPT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +34,6 @@ class Health:
     workers: tuple[tuple[WorkerReport, Pulse], ...]
 
 
-class FailureBook:
-    """The latest distinct failures, each with its first and last time and its count."""
-
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._entries: dict[str, Failure] = {}
-
-    def note(self, what: str) -> None:
-        now = self._clock()
-        known = self._entries.pop(what, None)
-        self._entries[what] = Failure(what, known.since if known else now, now, known.count + 1 if known else 1)
-        while len(self._entries) > _FAILURES_KEPT:
-            self._entries.pop(next(iter(self._entries)))
-
-    def entries(self) -> list[Failure]:
-        """Newest first."""
-        return list(reversed(list(self._entries.values())))
-
-
 class HealthCheck:
     """Tests this worker's stages, posts what it finds on the board, and reads the board for all workers."""
 
@@ -63,6 +44,7 @@ class HealthCheck:
         board: WorkerBoard,
         sink: LogSink,
         log: FilteringBoundLogger,
+        tally: Tally,
         *,
         audit_required: bool,
         stale_after_s: float,
@@ -73,10 +55,13 @@ class HealthCheck:
         self._board = board
         self._sink = sink
         self._log = log
+        self._tally = tally
         self._audit_required = audit_required
         self._stale_after_s = stale_after_s
         self._clock = clock
-        self._started = clock()
+        self.service_started = clock()
+        """Unix time; before the fork, so that all workers say the same."""
+        self._started: float | None = None
         self._status: str | None = None
         self._self_test_last_success: float | None = None
         self._audit_problem: str | None = None
@@ -89,6 +74,7 @@ class HealthCheck:
 
     def self_test(self) -> None:
         """Asks every stage, through the same way a request takes, and the audit; then posts the result."""
+        self._started = self._started or self._clock()
         passed = 0
         for stage in self._follower.chain.stages:
             was_open = stage.breaker_open
@@ -120,6 +106,7 @@ class HealthCheck:
         if failure.reason == "breaker_open":
             return
         self.failures.note(str(failure))
+        self._tally.stage_failed(failure.stage, failure.reason)
         self._log.warning("stage.failed", stage=failure.stage, reason=failure.reason, detail=failure.detail)
         if opened:
             self._log.error("breaker.opened", stage=failure.stage, reason=failure.reason, detail=failure.detail)
@@ -132,6 +119,7 @@ class HealthCheck:
         news = self._audit_problem is None
         self._audit_problem = problem
         self.audit_errors += 1
+        self._tally.audit_failed()
         self.failures.note(problem)
         if news:
             self._log.error("audit.failed", error=problem)
@@ -191,7 +179,7 @@ class HealthCheck:
         status, causes = self._judge()
         return WorkerReport(
             pid=self._board.pid,
-            started=self._started,
+            started=self._started or self._clock(),
             reported=self._clock(),
             status=status,
             causes=causes,
@@ -207,6 +195,7 @@ class HealthCheck:
             audit_errors=self.audit_errors,
             log_lines_dropped=self._sink.dropped,
             failures=self.failures.entries(),
+            traffic=self._tally.report(),
         )
 
     # --- all workers ----------------------------------------------------------------------------------------

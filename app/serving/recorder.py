@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.serving.prediction import PredictedBatch, Prediction, RequestContext
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, render
 from app.telemetry.records import BatchRecord, PredictionRecord
+from app.telemetry.tally import Tally
 
 _encoder = msgspec.json.Encoder()
 _LEVELS = logging.getLevelNamesMapping()
@@ -36,6 +37,7 @@ class Recorder:
         sink: LogSink,
         board: WorkerBoard,
         health: HealthCheck,
+        tally: Tally,
         *,
         audit_required: bool,
         log_level: str,
@@ -45,6 +47,7 @@ class Recorder:
         self._sink = sink
         self._board = board
         self._health = health
+        self._tally = tally
         self._audit_required = audit_required
         self._logged = {level for level in _LEVELS if _LEVELS[level] >= _LEVELS[log_level]}
 
@@ -54,10 +57,14 @@ class Recorder:
         problem = self._audited([line])
         if problem is not None and self._audit_required:
             error = _withheld(problem)
-            self._unanswered(self._failed(error, prediction.row, context))
+            self._unanswered(self._failed(error, prediction.row, context), 1, context)
             raise error
         self._log("INFO", line)
         self._board.beat(time.time(), success=True)
+        self._tally.answered(
+            prediction.model_used, prediction.model_version, prediction.row, prediction.score,
+            prediction.latency_ms / 1000,
+        )  # fmt: skip
 
     def batch_answered(self, batch: PredictedBatch, context: RequestContext) -> None:
         """Records a batch, and each of its rows that was rejected. Raises `AuditUnavailableError`."""
@@ -67,20 +74,27 @@ class Recorder:
         problem = self._audited([*([_encoder.encode(record)] if served else []), *rejected])
         if problem is not None and self._audit_required and served:
             error = _withheld(problem)
-            self._unanswered(_encoder.encode(self._batch_failed(error, batch.readings, context).without_rows()))
+            failed = self._batch_failed(error, batch.readings, context)
+            self._unanswered(_encoder.encode(failed.without_rows()), failed.count, context)
             raise error
         self._log("WARNING", *rejected)
+        self._count_rejected(batch.readings.rejected.values())
         if served:
             self._log("INFO", _encoder.encode(record.without_rows()))
             self._board.beat(time.time(), success=True)
+            self._tally.batch_answered(
+                batch.model_used, batch.model_version, batch.readings.rows, batch.scores, batch.latency_ms / 1000
+            )
 
     def rejected(self, error: ServiceError, context: RequestContext) -> None:
         """Records a request that broke the contract as a whole; bad input is no failure of the service."""
         if isinstance(error, RowsRejectedError):
             lines = self._rejected_rows(error.rejected, context)
+            self._count_rejected(error.rejected.values())
         else:
             rejected = error.rejected if isinstance(error, ContractViolationError) else None
             lines = [self._rejected(str(error), rejected, context)]
+            self._count_rejected([rejected])
         self._audited(lines)
         self._log("WARNING", *lines)
 
@@ -88,7 +102,7 @@ class Recorder:
         """Records a reading that no stage could answer."""
         line = self._failed(error, row, context)
         self._audited([line])
-        self._unanswered(line)
+        self._unanswered(line, 1, context)
 
     def batch_failed(self, error: ServiceError, readings: Readings, context: RequestContext) -> None:
         """Records a batch whose rows no stage could answer."""
@@ -96,11 +110,17 @@ class Recorder:
         rejected = self._rejected_rows(readings.rejected, context)
         self._audited([_encoder.encode(record), *rejected])
         self._log("WARNING", *rejected)
-        self._unanswered(_encoder.encode(record.without_rows()))
+        self._count_rejected(readings.rejected.values())
+        self._unanswered(_encoder.encode(record.without_rows()), record.count, context)
 
-    def _unanswered(self, line: bytes) -> None:
+    def _unanswered(self, line: bytes, readings: int, context: RequestContext) -> None:
         self._log("ERROR", line)
         self._board.beat(time.time(), success=False)
+        self._tally.failed(readings, context.elapsed_ms / 1000)
+
+    def _count_rejected(self, rejected: Iterable[Rejected | None]) -> None:
+        for entry in rejected:
+            self._tally.rejected(entry.problems if entry is not None else ())
 
     def _audited(self, lines: Sequence[bytes]) -> str | None:
         """Appends to the audit; gives the reason where that failed."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import httptools
+import msgspec
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -21,8 +21,7 @@ _HOP_BY_HOP = frozenset({b"transfer-encoding"})
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One request as it came off the wire; header names are lower case."""
 
     method: bytes

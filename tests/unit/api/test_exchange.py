@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask.ctx import RequestContext
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.api import exchange
-from app.api.exchange import read_json_body, request_context, respond
+from app.api.exchange import Environ, read_json_body, request_context, respond
 from app.serving.prediction import sane_request_id
 
 LIMIT = 100
@@ -23,7 +23,8 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
 
 
-def asked(body: bytes = b"{}", **environ: Any) -> RequestContext:
+@contextmanager
+def asked(body: bytes = b"{}", **environ: Any) -> Iterator[Environ]:
     """A request as a WSGI server would hand it over; a value of None leaves its variable out."""
     made = {
         "REQUEST_METHOD": "POST",
@@ -37,7 +38,7 @@ def asked(body: bytes = b"{}", **environ: Any) -> RequestContext:
         "CONTENT_TYPE": "application/json",
         **{name.replace("__", "."): value for name, value in environ.items()},
     }
-    return Flask("test").request_context({name: value for name, value in made.items() if value is not None})
+    yield {name: value for name, value in made.items() if value is not None}
 
 
 # --- media types --------------------------------------------------------------------------------------------
@@ -64,8 +65,8 @@ def asked(body: bytes = b"{}", **environ: Any) -> RequestContext:
 )
 def test_json_by_any_name_is_read(content_type: str | None) -> None:
     """Parameters in any order and case; nothing said is taken for JSON too."""
-    with asked(b"[1]", CONTENT_TYPE=content_type):
-        assert read_json_body(LIMIT) == b"[1]"
+    with asked(b"[1]", CONTENT_TYPE=content_type) as environ:
+        assert read_json_body(environ, LIMIT) == b"[1]"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,8 @@ def test_json_by_any_name_is_read(content_type: str | None) -> None:
 )
 def test_what_is_said_to_be_something_else_is_not_read(content_type: str) -> None:
     """415, with a message that says what to send and does not repeat a whole kilobyte of what was sent."""
-    with asked(CONTENT_TYPE=content_type), pytest.raises(UnsupportedMediaType) as caught:
-        read_json_body(LIMIT)
+    with asked(CONTENT_TYPE=content_type) as environ, pytest.raises(UnsupportedMediaType) as caught:
+        read_json_body(environ, LIMIT)
     assert "JSON" in str(caught.value.description)
     assert len(str(caught.value.description)) < 300
 
@@ -98,15 +99,15 @@ def test_what_is_said_to_be_something_else_is_not_read(content_type: str) -> Non
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "x" * 5000])
 def test_an_encoded_body_is_not_read(encoding: str) -> None:
     """A compressed body can be far larger than it looks; no client of this service needs one."""
-    with asked(HTTP_CONTENT_ENCODING=encoding), pytest.raises(UnsupportedMediaType):
-        read_json_body(LIMIT)
+    with asked(HTTP_CONTENT_ENCODING=encoding) as environ, pytest.raises(UnsupportedMediaType):
+        read_json_body(environ, LIMIT)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", None])
 def test_a_body_said_not_to_be_encoded_is_read(encoding: str | None) -> None:
     """Some clients say so."""
-    with asked(HTTP_CONTENT_ENCODING=encoding):
-        assert read_json_body(LIMIT) == b"{}"
+    with asked(HTTP_CONTENT_ENCODING=encoding) as environ:
+        assert read_json_body(environ, LIMIT) == b"{}"
 
 
 # --- lengths ------------------------------------------------------------------------------------------------
@@ -123,43 +124,43 @@ class BrokenStream(io.BytesIO):
 @pytest.mark.parametrize("size", [0, 1, LIMIT])
 def test_a_body_within_the_limit_is_read_whole(size: int, declared: bool) -> None:
     """The limit itself is within."""
-    environ = {} if declared else {"CONTENT_LENGTH": None, "wsgi__input_terminated": True}
-    with asked(b"x" * size, **environ):
-        assert read_json_body(LIMIT) == b"x" * size
+    more = {} if declared else {"CONTENT_LENGTH": None, "wsgi__input_terminated": True}
+    with asked(b"x" * size, **more) as environ:
+        assert read_json_body(environ, LIMIT) == b"x" * size
 
 
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "chunked"])
 def test_a_body_over_the_limit_is_never_cut(declared: bool) -> None:
     """413, rather than the first part of it."""
-    environ = {} if declared else {"CONTENT_LENGTH": None, "wsgi__input_terminated": True}
-    with asked(b"x" * (LIMIT + 1), **environ), pytest.raises(RequestEntityTooLarge):
-        read_json_body(LIMIT)
+    more = {} if declared else {"CONTENT_LENGTH": None, "wsgi__input_terminated": True}
+    with asked(b"x" * (LIMIT + 1), **more) as environ, pytest.raises(RequestEntityTooLarge):
+        read_json_body(environ, LIMIT)
 
 
 def test_a_body_that_ends_early_is_refused() -> None:
     """The part that came may look whole."""
-    with asked(b"{}", CONTENT_LENGTH="3"), pytest.raises(BadRequest, match="2 of the 3 bytes"):
-        read_json_body(LIMIT)
+    with asked(b"{}", CONTENT_LENGTH="3") as environ, pytest.raises(BadRequest, match="2 of the 3 bytes"):
+        read_json_body(environ, LIMIT)
 
 
 @pytest.mark.parametrize("declared", ["abc", "-1", "1.0", "\u0663", "1_0"])
 def test_a_length_that_is_no_length_is_refused(declared: str) -> None:
     """Not every server checks it: 400, not a failure of the service, and nothing unbounded is read."""
-    with asked(b"x" * 50, CONTENT_LENGTH=declared), pytest.raises(BadRequest):
-        read_json_body(LIMIT)
+    with asked(b"x" * 50, CONTENT_LENGTH=declared) as environ, pytest.raises(BadRequest):
+        read_json_body(environ, LIMIT)
 
 
 def test_a_body_of_unknown_length_is_not_waited_for() -> None:
     """Without a length and without an end the stream may never end."""
-    with asked(b"{}", CONTENT_LENGTH=None):
-        assert read_json_body(LIMIT) == b""
+    with asked(b"{}", CONTENT_LENGTH=None) as environ:
+        assert read_json_body(environ, LIMIT) == b""
 
 
 def test_a_stream_that_breaks_is_the_clients_fault() -> None:
     """Servers raise `OSError` over broken chunks."""
     chunked = asked(CONTENT_LENGTH=None, wsgi__input_terminated=True, wsgi__input=BrokenStream())
-    with chunked, pytest.raises(BadRequest, match="Invalid chunk size"):
-        read_json_body(LIMIT)
+    with chunked as environ, pytest.raises(BadRequest, match="Invalid chunk size"):
+        read_json_body(environ, LIMIT)
 
 
 # --- ids and traces -----------------------------------------------------------------------------------------
@@ -168,9 +169,9 @@ def test_a_stream_that_breaks_is_the_clients_fault() -> None:
 @pytest.mark.parametrize("sent", ["a", "A-1_b", "01J9:x/y+z=.", "x" * 128], ids=["short", "mixed", "marks", "longest"])
 def test_a_sane_request_id_is_kept(sent: str) -> None:
     """So that a caller finds its own id in the log."""
-    with asked(HTTP_X_REQUEST_ID=sent):
-        assert request_context().request_id == sent
-        assert respond({}).headers["X-Request-ID"] == sent
+    with asked(HTTP_X_REQUEST_ID=sent) as environ:
+        assert request_context(environ).request_id == sent
+        assert dict(respond(environ, {}).headers)["X-Request-ID"] == sent
 
 
 @pytest.mark.parametrize(
@@ -203,8 +204,8 @@ def test_a_request_id_is_always_safe_to_write(sent: str) -> None:
 
 def test_one_request_has_one_context() -> None:
     """Its id and its start do not change from one look to the next."""
-    with asked():
-        assert request_context() is request_context()
+    with asked() as environ:
+        assert request_context(environ) is request_context(environ)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +219,9 @@ def test_one_request_has_one_context() -> None:
 )
 def test_a_trace_is_continued(sent: str) -> None:
     """The reply names the same trace and a span of its own."""
-    with asked(HTTP_TRACEPARENT=sent):
-        assert request_context().trace_id == TRACE
-        version, trace, span, _flags = respond({}).headers["traceparent"].split("-")
+    with asked(HTTP_TRACEPARENT=sent) as environ:
+        assert request_context(environ).trace_id == TRACE
+        version, trace, span, _flags = dict(respond(environ, {}).headers)["traceparent"].split("-")
     assert (version, trace) == ("00", TRACE)
     assert re.fullmatch(r"[0-9a-f]{16}", span)
     assert span != SPAN
@@ -244,9 +245,9 @@ def test_a_trace_is_continued(sent: str) -> None:
 )
 def test_any_other_trace_is_ignored(sent: str | None) -> None:
     """As the W3C's Trace Context asks: no trace rather than a wrong one."""
-    with asked(HTTP_TRACEPARENT=sent):
-        assert request_context().trace_id is None
-        assert "traceparent" not in respond({}).headers
+    with asked(HTTP_TRACEPARENT=sent) as environ:
+        assert request_context(environ).trace_id is None
+        assert "traceparent" not in dict(respond(environ, {}).headers)
 
 
 class Ticking:
@@ -263,6 +264,6 @@ class Ticking:
 def test_a_request_begins_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look is when it began."""
     monkeypatch.setattr(exchange, "time", Ticking())
-    with asked():
-        assert request_context().started_s == 1.0
-        assert request_context().started_s == 1.0
+    with asked() as environ:
+        assert request_context(environ).started_s == 1.0
+        assert request_context(environ).started_s == 1.0

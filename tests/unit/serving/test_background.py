@@ -19,7 +19,7 @@ from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
 from app.telemetry.audit import PredictionLogger
 from tests.conftest import draft_of
-from tests.fakes import ConstantModel, MemorySink, logger
+from tests.fakes import ConstantModel, MemorySink, logger, started_tally
 from tests.unit.serving.test_board import report
 from tests.unit.serving.test_chain import builder
 from tests.waiting import wait_until
@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, registry: Registry, schema: FeatureSchema, folder: Path) -> None:
         self.sink = MemorySink()
-        log = logger(self.sink)
+        log, tally = logger(self.sink), started_tally()
         self.follower = ModelFollower(registry, builder(schema), log)
         self.board = WorkerBoard(folder / "board")
         self.health = HealthCheck(
@@ -39,6 +39,7 @@ class World:
             self.board,
             self.sink,
             log,
+            tally,
             audit_required=False,
             stale_after_s=60,
         )
@@ -48,6 +49,7 @@ class World:
             self.board,
             self.sink,
             log,
+            tally,
             reload_interval_s=0.01,
             self_test_interval_s=0.02,
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.serving.board import Pulse, WorkerBoard, WorkerReport
+from app.telemetry.tally import TrafficReport
 
 
 def report(pid: int, started: float = 1.0) -> WorkerReport:
@@ -31,6 +32,7 @@ def report(pid: int, started: float = 1.0) -> WorkerReport:
         audit_errors=0,
         log_lines_dropped=0,
         failures=[],
+        traffic=TrafficReport(),
     )
 
 

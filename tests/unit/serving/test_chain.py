@@ -90,7 +90,7 @@ def test_the_rule_answers_when_both_models_break(registry: Registry, schema: Fea
         stage.scorer.estimator.broken = RuntimeError("no")  # type: ignore[attr-defined]
     answer = chain.answer(rows)
     assert answer.stage.name == "baseline"
-    assert answer.scored == z_score_rule(rows).tolist()
+    assert answer.scored.tolist() == z_score_rule(rows).tolist()
     chain.close()
 
 

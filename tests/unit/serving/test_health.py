@@ -13,11 +13,12 @@ from app.model.scorer import Scorer
 from app.serving.board import WorkerBoard
 from app.serving.chain import Chain
 from app.serving.deadline import DeadlineCaller
-from app.serving.health import FailureBook, HealthCheck
+from app.serving.failures import FailureBook
+from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
 from app.serving.stage import Probe, Stage
 from app.telemetry.audit import PredictionLogger
-from tests.fakes import Clock, ConstantScorer, MemorySink, RaisingScorer, logger
+from tests.fakes import Clock, ConstantScorer, MemorySink, RaisingScorer, logger, started_tally
 from tests.unit.serving.test_stage import ROWS
 
 
@@ -73,6 +74,7 @@ def world(tmp_path: Path) -> World:
         board,
         sink,
         logger(sink),
+        started_tally(),
         audit_required=False,
         stale_after_s=20,
         clock=clock,
@@ -155,6 +157,7 @@ def test_a_required_audit_that_cannot_be_written_is_unhealthy(world: World, tmp_
         world.board,
         world.sink,
         logger(world.sink),
+        started_tally(),
         audit_required=True,
         stale_after_s=20,
     )

@@ -1,0 +1,166 @@
+"""What is counted of predictions. A request only leaves a note; once a second the notes are counted together.
+
+So a prediction costs no label look-up, no lock and no bin search of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter as Multiset
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from app.contract.problems import Problem
+from app.contract.schema import Matrix, Row
+from app.telemetry.drift import Counts, FeatureBins
+from app.telemetry.instruments import DURATION_BUCKETS_S, Instruments
+from app.telemetry.recent import RecentMinutes
+
+REJECTED, FAILED = "rejected", "failed"
+OUTCOMES = ("primary", "fallback", "baseline", REJECTED, FAILED)
+"""What becomes of a reading: answered by one of the stages, or not."""
+
+_NO_FEATURE = "none"
+_MOST_NOTES = 20_000
+
+Note = tuple[str, str | None, Row, float, float]
+"""One answered reading: stage, version, row, score, seconds."""
+
+
+class TrafficReport(msgspec.Struct, frozen=True):
+    """A worker's last hour: per minute the outcomes (as `OUTCOMES`), then the requests by duration bucket."""
+
+    minutes: dict[int, list[int]] = {}
+    bins_version: str | None = None
+    bins: list[list[int]] = []
+    """Per feature the readings in each bin of the reference distribution of `bins_version`."""
+    violations: dict[str, int] = {}
+    """`feature code`: how often, since the worker started."""
+
+
+class Tally:
+    """Takes notes of what happens in one worker, counts them on `flush`, and keeps the last hour for health.
+
+    `bins` gives the reference of the version that answers, None where there is none.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[str],
+        bins: Callable[[], FeatureBins | None],
+        folder: Path | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._features = frozenset(features)
+        self._bins = bins
+        self._folder = folder
+        self._clock = clock
+        self._notes: deque[Note] = deque()
+        self._flushing = threading.Lock()
+        self._traffic = RecentMinutes(len(OUTCOMES) + len(DURATION_BUCKETS_S) + 1, clock)
+        self._violations: Multiset[str] = Multiset()
+        self._binned_version: str | None = None
+        self._binned: list[RecentMinutes] = []
+        self._lines_dropped = 0
+        self.instruments: Instruments
+
+    def start(self, slot: str | None = None) -> None:
+        """Opens the counters, after the last fork; `slot` None: nobody else's are to be added to these."""
+        self.instruments = Instruments(self._folder if slot is not None else None, slot or "0")
+        self.instruments.worker_starts.inc()
+
+    # --- notes ----------------------------------------------------------------------------------------------
+
+    def answered(self, stage: str, version: str | None, row: Row, score: float, duration_s: float) -> None:
+        """One reading was answered."""
+        self._notes.append((stage, version, row, score, duration_s))
+        if len(self._notes) > _MOST_NOTES:
+            self.flush()
+
+    def batch_answered(
+        self, stage: str, version: str | None, rows: Matrix, scores: Sequence[float], duration_s: float
+    ) -> None:
+        """Many readings of one request were answered together."""
+        with self._flushing:
+            self._count(stage, version, rows, np.array(scores), np.array([duration_s]))
+
+    def failed(self, readings: int, duration_s: float) -> None:
+        """No stage could answer the readings of a request."""
+        self.instruments.requests.labels(FAILED).inc(readings)
+        self._note_outcome(FAILED, readings, np.array([duration_s]))
+
+    def rejected(self, problems: Iterable[Problem]) -> None:
+        """A reading, or a body that holds none, was refused for `problems`."""
+        self.instruments.requests.labels(REJECTED).inc()
+        for problem in problems:
+            feature = problem.feature if problem.feature in self._features else _NO_FEATURE
+            self.instruments.violations.labels(feature, problem.code).inc()
+            self._violations[f"{feature} {problem.code}"] += 1
+        self._note_outcome(REJECTED, 1, np.empty(0))
+
+    def stage_failed(self, stage: str, reason: str) -> None:
+        """A stage gave no answer."""
+        self.instruments.stage_failures.labels(stage, reason).inc()
+
+    def audit_failed(self) -> None:
+        """The audit could not be written."""
+        self.instruments.audit_errors.inc()
+
+    def lines_dropped(self, total: int) -> None:
+        """So many log lines were lost since the process started."""
+        self.instruments.log_lines_dropped.inc(total - self._lines_dropped)
+        self._lines_dropped = total
+
+    # --- counting -------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Counts what was noted since the last time."""
+        with self._flushing:
+            groups: dict[tuple[str, str | None], list[Note]] = {}
+            for _ in range(len(self._notes)):
+                note = self._notes.popleft()
+                groups.setdefault(note[:2], []).append(note)
+            for (stage, version), notes in groups.items():
+                _, _, rows, scores, durations = zip(*notes, strict=True)
+                self._count(stage, version, np.array(rows), np.array(scores), np.array(durations))
+
+    def _count(self, stage: str, version: str | None, rows: Matrix, scores: Counts, durations_s: Counts) -> None:
+        self.instruments.requests.labels(stage).inc(len(rows))
+        self.instruments.duration.observe_many(durations_s)
+        self.instruments.score.observe_many(scores)
+        self._note_outcome(stage, len(rows), durations_s)
+        bins = self._bins()
+        if bins is not None and bins.version == version:
+            self._count_bins(bins, rows)
+
+    def _count_bins(self, bins: FeatureBins, rows: Matrix) -> None:
+        counts = bins.count(rows)
+        if self._binned_version != bins.version:
+            self._binned_version = bins.version
+            self._binned = [RecentMinutes(len(feature), self._clock) for feature in counts]
+        for name, feature, recent in zip(bins.names, counts, self._binned, strict=True):
+            recent.add(feature)
+            for place in np.flatnonzero(feature):
+                self.instruments.feature_rows.labels(name, str(place)).inc(float(feature[place]))
+
+    def _note_outcome(self, outcome: str, readings: int, durations_s: Counts) -> None:
+        counts = np.zeros(len(OUTCOMES) + len(DURATION_BUCKETS_S) + 1)
+        counts[OUTCOMES.index(outcome)] = readings
+        places = np.searchsorted(DURATION_BUCKETS_S, durations_s)
+        counts[len(OUTCOMES) :] = np.bincount(places, minlength=len(DURATION_BUCKETS_S) + 1)
+        self._traffic.add(counts)
+
+    def report(self) -> TrafficReport:
+        """The last hour, for the worker board."""
+        self.flush()
+        return TrafficReport(
+            self._traffic.by_minute(),
+            self._binned_version,
+            [recent.total().astype(int).tolist() for recent in self._binned],
+            dict(self._violations.most_common(20)),
+        )
