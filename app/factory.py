@@ -15,7 +15,7 @@ from app.api.errors import register_error_handlers
 from app.api.health import health_views
 from app.api.lean import LeanFlask
 from app.api.metrics import metrics_views
-from app.api.open_inference import open_inference_views
+from app.api.open_inference import add_open_inference_views
 from app.api.predict import add_predict_views, failure_members
 from app.contract.inference import InferenceReader
 from app.contract.schema import FeatureSchema
@@ -94,11 +94,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
     add_predict_views(app, service, settings.max_body_bytes)
-    app.register_blueprint(
-        open_inference_views(
-            service, health, follower, schema, model_name=settings.model_name, max_body_bytes=settings.max_body_bytes
-        )
-    )
+    add_open_inference_views(
+        app, service, health, follower, schema,
+        model_name=settings.model_name, max_body_bytes=settings.max_body_bytes,
+    )  # fmt: skip
     environment = current_environment()
     app.register_blueprint(health_views(health, environment))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
