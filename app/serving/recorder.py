@@ -125,6 +125,8 @@ class Recorder:
 
     def _audited(self, lines: Sequence[bytes]) -> str | None:
         """Appends to the audit; gives the reason where that failed."""
+        if not lines:
+            return None
         try:
             self._audit.append(lines)
         except OSError as error:
