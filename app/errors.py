@@ -42,6 +42,18 @@ class ContractViolationError(ServiceError):
         super().__init__(rejected.message)
 
 
+class FeedbackRefusedError(ServiceError):
+    """Feedback that names no prediction of ours, or one that has had its feedback; `rejected` says which."""
+
+    def __init__(self, rejected: Rejected) -> None:
+        self.rejected = rejected
+        super().__init__(rejected.message)
+
+    @property
+    def repeated(self) -> bool:
+        return any(problem.code == "repeated" for problem in self.rejected.problems)
+
+
 class RowsRejectedError(ServiceError):
     """Rows of a request that is answered as a whole or not at all; `rejected` holds them by position, from 0."""
 

@@ -12,6 +12,7 @@ from flask import Flask
 from structlog.typing import FilteringBoundLogger
 
 from app.api.errors import register_error_handlers
+from app.api.feedback import feedback_views
 from app.api.health import health_views
 from app.api.lean import LeanFlask
 from app.api.metrics import metrics_views
@@ -25,6 +26,7 @@ from app.model.registry import Registry
 from app.serving.background import Background
 from app.serving.board import WorkerBoard
 from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
+from app.serving.feedback import FeedbackService
 from app.serving.gauges import StateGauges
 from app.serving.health import HealthCheck
 from app.serving.recorder import Recorder
@@ -86,6 +88,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         schema, follower, health, recorder, InferenceReader(schema, settings.max_batch_rows),
         max_batch_rows=settings.max_batch_rows,
     )  # fmt: skip
+    feedback = FeedbackService(
+        registry.holds, audit, health, sink, log, tally,
+        max_entries=settings.max_batch_rows, audit_required=settings.audit_required,
+    )  # fmt: skip
     background = Background(
         follower, health, board, sink, log, tally,
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
@@ -99,7 +105,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         model_name=settings.model_name, max_body_bytes=settings.max_body_bytes,
     )  # fmt: skip
     environment = current_environment()
-    app.register_blueprint(health_views(health, environment))
+    app.register_blueprint(health_views(health, follower, environment))
+    app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:

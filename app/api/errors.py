@@ -16,6 +16,7 @@ from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,
     ContractViolationError,
+    FeedbackRefusedError,
     MalformedBodyError,
     RowsRejectedError,
     ServiceError,
@@ -36,11 +37,14 @@ STATUSES: Mapping[type[ServiceError], _Status] = {
     MalformedBodyError: _Status(400, "malformed-body"),
     ContractViolationError: _Status(422, "contract-violated"),
     TensorError: _Status(400, "malformed-tensors"),
+    FeedbackRefusedError: _Status(422, "feedback-refused"),
     RowsRejectedError: _Status(422, "contract-violated"),
     TooManyRowsError: _Status(413, "too-many-rows"),
     AllStagesFailedError: _Status(503, "all-stages-failed", retry=True),
     AuditUnavailableError: _Status(503, "audit-unavailable", retry=True),
 }
+
+_REPEATED = _Status(409, "feedback-repeated")
 
 Extra = Callable[[], dict[str, Any]]
 
@@ -62,7 +66,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
         return reply(request.environ, body, status, PROBLEM_JSON, headers)
 
     def service_error(error: ServiceError) -> Reply:
-        status = STATUSES[type(error)]
+        status = _REPEATED if isinstance(error, FeedbackRefusedError) and error.repeated else STATUSES[type(error)]
         retry = [("Retry-After", str(RETRY_AFTER_S))] if status.retry else []
         return problem(status.code, str(error), status.kind, _items(error), retry)
 
@@ -89,8 +93,8 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
 
 
 def _items(error: ServiceError) -> list[dict[str, Any]]:
-    if isinstance(error, ContractViolationError):
-        return error_items(error.rejected.problems)
+    if isinstance(error, ContractViolationError | FeedbackRefusedError):
+        return error_items(error.rejected.problems if error.rejected is not None else ())
     return row_items(error.rejected) if isinstance(error, RowsRejectedError) else []
 
 

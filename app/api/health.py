@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +12,12 @@ from flask import Blueprint, request
 from app.api.exchange import UNCACHED, Reply, respond
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
+from app.serving.reload import ModelFollower
 from app.serving.stage import StageState
+from app.serving.traffic import Traffic, summarize
 
 
-def health_views(check: HealthCheck, environment: dict[str, str]) -> Blueprint:
+def health_views(check: HealthCheck, follower: ModelFollower, environment: dict[str, str]) -> Blueprint:
     """The endpoints that say how the service is."""
     views = Blueprint("health", __name__, url_prefix="/health")
 
@@ -27,7 +30,8 @@ def health_views(check: HealthCheck, environment: dict[str, str]) -> Blueprint:
     def detailed() -> Reply:
         found = check.health()
         workers = [_worker(report, pulse) for report, pulse in found.workers]
-        return _uncached({**_summary(found), "environment": environment, "workers": workers})
+        traffic = _traffic(summarize([report.traffic for report, _ in found.workers], follower.chain.bins))
+        return _uncached({**_summary(found), "environment": environment, "traffic": traffic, "workers": workers})
 
     @views.get("/live")
     def live() -> Reply:
@@ -66,7 +70,7 @@ def _pulse(pulse: Pulse) -> dict[str, Any]:
 
 def _worker(report: WorkerReport, pulse: Pulse) -> dict[str, Any]:
     return {
-        **msgspec.structs.asdict(report),
+        **{name: value for name, value in msgspec.structs.asdict(report).items() if name != "traffic"},
         **_pulse(pulse),
         "started": _time(report.started),
         "reported": _time(report.reported),
@@ -74,6 +78,12 @@ def _worker(report: WorkerReport, pulse: Pulse) -> dict[str, Any]:
         "stages": {name: _stage(state) for name, state in report.stages.items()},
         "failures": [_failure(failure) for failure in report.failures],
     }
+
+
+def _traffic(traffic: Traffic) -> dict[str, Any]:
+    members = dataclasses.asdict(traffic)
+    by_minute = [{"minute": _time(start), **span} for start, span in members.pop("minutes").items()]
+    return {**members, "minutes": by_minute}
 
 
 def _stage(state: StageState) -> dict[str, Any]:

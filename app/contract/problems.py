@@ -13,7 +13,8 @@ class Problem:
     """One way in which a reading breaks the contract."""
 
     code: str
-    """`not_an_object`, `not_a_batch`, `missing`, `unexpected`, `not_numeric`, `nan` or `out_of_range`."""
+    """A stable name: `not_an_object`, `not_a_batch`, `missing`, `unexpected`, `not_numeric`, `nan`, `out_of_range`; of
+    feedback `malformed_id`, `not_binary`, `unknown`, `repeated`."""
     message: str
     feature: str | None = None
 

@@ -76,6 +76,10 @@ class Registry:
                 continue
         return entries
 
+    def holds(self, version: str) -> bool:
+        """Whether a version of that name is registered here."""
+        return Path(version).name == version and (self.folder / version / MANIFEST_FILE).is_file()
+
     def manifest(self, version: str) -> Manifest:
         """A version's manifest, its signature verified where there is a key. Raises `BundleError`."""
         return read_manifest(self._path(version), self._signing_key)

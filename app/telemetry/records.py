@@ -72,3 +72,20 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     def without_rows(self) -> BatchRecord:
         """The same as a line for the log, which should not carry thousands of readings."""
         return msgspec.structs.replace(self, predictions=None, is_anomaly=None, features=None, positions=None)
+
+
+class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What really was, beside what had been predicted."""
+
+    timestamp: datetime
+    level: str
+    event: str
+    pid: int
+    request_id: str
+    success: bool
+    prediction_id: str
+    actual: int
+    predicted: int
+    model_used: str
+    model_version: str | None
+    trace_id: str | None = None

@@ -27,6 +27,10 @@ REJECTED, FAILED = "rejected", "failed"
 OUTCOMES = ("primary", "fallback", "baseline", REJECTED, FAILED)
 """What becomes of a reading: answered by one of the stages, or not."""
 
+CONFUSION = ("true_negative", "false_positive", "false_negative", "true_positive")
+"""What feedback says of a prediction, in the order of 2 * actual + predicted."""
+
+_DURATIONS = len(DURATION_BUCKETS_S) + 1
 _NO_FEATURE = "none"
 _MOST_NOTES = 20_000
 
@@ -38,7 +42,9 @@ BatchNote = tuple[str, str | None, Matrix, Sequence[float], float]
 
 
 class TrafficReport(msgspec.Struct, frozen=True):
-    """A worker's last hour: per minute the outcomes (as `OUTCOMES`), then the requests by duration bucket."""
+    """A worker's last hour: per minute the readings by `OUTCOMES`, the feedback by `CONFUSION`, the requests by
+    duration bucket.
+    """
 
     minutes: dict[int, list[int]] = {}
     bins_version: str | None = None
@@ -69,7 +75,7 @@ class Tally:
         self._batch_notes: deque[BatchNote] = deque()
         self._batch_rows = 0
         self._flushing = threading.Lock()
-        self._traffic = RecentMinutes(len(OUTCOMES) + len(DURATION_BUCKETS_S) + 1, clock)
+        self._traffic = RecentMinutes(len(OUTCOMES) + len(CONFUSION) + _DURATIONS, clock)
         self._violations: Multiset[str] = Multiset()
         self._binned_version: str | None = None
         self._binned: list[RecentMinutes] = []
@@ -117,6 +123,17 @@ class Tally:
         """A stage gave no answer."""
         self.instruments.stage_failures.labels(stage, reason).inc()
 
+    def feedback(self, version: str, stage: str, predicted: int, actual: int) -> None:
+        """It is known now what really was."""
+        self.instruments.feedback.labels(version, stage, str(predicted), str(actual)).inc()
+        confusion = np.zeros(len(CONFUSION))
+        confusion[2 * actual + predicted] = 1
+        self._traffic.add(np.concatenate([np.zeros(len(OUTCOMES)), confusion, np.zeros(_DURATIONS)]))
+
+    def feedback_refused(self, reason: str) -> None:
+        """Feedback came that cannot be counted."""
+        self.instruments.feedback_refused.labels(reason).inc()
+
     def audit_failed(self) -> None:
         """The audit could not be written."""
         self.instruments.audit_errors.inc()
@@ -149,26 +166,24 @@ class Tally:
             self._count_bins(bins, rows)
 
     def _count_bins(self, bins: FeatureBins, rows: Matrix) -> None:
-        counts = bins.count(rows)
         if self._binned_version != bins.version:
             self._binned_version = bins.version
-            self._binned = [RecentMinutes(len(feature), self._clock) for feature in counts]
+            self._binned = [RecentMinutes(len(ratios), self._clock) for ratios in bins.ratios]
             self._bin_counters = [
-                [self.instruments.feature_rows.labels(name, str(place)) for place in range(len(feature))]
-                for name, feature in zip(bins.names, counts, strict=True)
+                [self.instruments.feature_rows.labels(name, str(place)) for place in range(len(ratios))]
+                for name, ratios in zip(bins.names, bins.ratios, strict=True)
             ]
-        for feature, recent, counters in zip(counts, self._binned, self._bin_counters, strict=True):
-            recent.add(feature)
-            for counter, rows_there in zip(counters, feature.tolist(), strict=True):
-                if rows_there:
-                    counter.inc(rows_there)
+        for counts, recent, counters in zip(bins.count(rows), self._binned, self._bin_counters, strict=True):
+            recent.add(counts)
+            for count, counter in zip(counts.tolist(), counters, strict=True):
+                if count:
+                    counter.inc(count)
 
     def _note_outcome(self, outcome: str, readings: int, durations_s: Counts) -> None:
-        counts = np.zeros(len(OUTCOMES) + len(DURATION_BUCKETS_S) + 1)
-        counts[OUTCOMES.index(outcome)] = readings
-        places = np.searchsorted(DURATION_BUCKETS_S, durations_s)
-        counts[len(OUTCOMES) :] = np.bincount(places, minlength=len(DURATION_BUCKETS_S) + 1)
-        self._traffic.add(counts)
+        outcomes, confusion = np.zeros(len(OUTCOMES)), np.zeros(len(CONFUSION))
+        outcomes[OUTCOMES.index(outcome)] = readings
+        durations = np.bincount(np.searchsorted(DURATION_BUCKETS_S, durations_s), minlength=_DURATIONS)
+        self._traffic.add(np.concatenate([outcomes, confusion, durations]))
 
     def report(self) -> TrafficReport:
         """The last hour, for the worker board."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from app.contract.problems import Problem
 from app.contract.schema import FeatureSchema
 from app.telemetry.drift import FeatureBins
-from app.telemetry.tally import OUTCOMES, Tally
+from app.telemetry.tally import CONFUSION, OUTCOMES, Tally
 from tests.fakes import Clock
 
 SCHEMA = FeatureSchema()
@@ -118,11 +116,14 @@ def test_the_report_holds_the_last_hour(tally: Tally) -> None:
     tally.answered("primary", "v1", ROW, 0.25, 10.0)
     tally.failed(2, 0.00005)
     tally.rejected([Problem("nan", "", "lag_1")])
-    report: Any = tally.report()
+    tally.feedback("v1", "primary", 1, 0)
+    report = tally.report()
     (counts,) = report.minutes.values()
+    confusion, durations = counts[len(OUTCOMES) : len(OUTCOMES) + 4], counts[len(OUTCOMES) + 4 :]
+    assert dict(zip(CONFUSION, confusion, strict=True))["false_positive"] == sum(confusion) == 1
     assert dict(zip(OUTCOMES, counts, strict=False)) == {
         "primary": 1, "fallback": 0, "baseline": 0, "rejected": 1, "failed": 2,
     }  # fmt: skip
-    assert (counts[len(OUTCOMES)], counts[-1], sum(counts[len(OUTCOMES) :])) == (1, 1, 2)
+    assert (durations[0], durations[-1], sum(durations)) == (1, 1, 2)
     assert (report.bins_version, report.bins[0]) == ("v1", [0, 1])
     assert report.violations == {"lag_1 nan": 1}
