@@ -1,19 +1,14 @@
 """`make bench`: what a prediction costs beside an empty Flask route on the same worker, in alternating rounds.
 
-Needs wrk, a public HTTP load generator (Debian: `apt-get install wrk`). Shared machines drift, so the figures to
-quote are the ratios, each taken within one round.
+Needs wrk. Shared machines drift, so the figures to quote are the ratios, each taken within one round.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -24,6 +19,8 @@ if __package__ in (None, ""):  # as a script
 
 from app.contract.schema import FeatureSchema
 from benchmarks.own_service import Service, own_service
+from benchmarks.processes import cpu_s
+from benchmarks.wrk import post_load
 
 ROOT = Path(__file__).resolve().parents[1]
 EMPTY, PREDICTION = "empty route", "prediction"
@@ -39,7 +36,7 @@ class Round:
     p99_ms: float
     failures: int
     cpu_us: float
-    """CPU time of all workers per request, user and system."""
+    """CPU time of the server's processes per request, user and system."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,63 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     rounds: list[Round] = []
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        script = _wrk_script(Path(folder))
+    with ExitStack() as stack:
         services = {
             EMPTY: stack.enter_context(own_service(ROOT, app="benchmarks.empty_app:create_empty_app()")),
             PREDICTION: stack.enter_context(own_service(ROOT)),
         }
         for _ in range(options.rounds):
             for name, service in services.items():
-                rounds.append(_round(name, service, script, options.connections, options.seconds))
+                rounds.append(_round(name, service, options.connections, options.seconds))
     print(json.dumps([asdict(entry) for entry in rounds]) if options.json else _table(rounds))
     return 1 if any(entry.failures for entry in rounds) else 0
 
 
-def _wrk_script(folder: Path) -> Path:
-    """The request, as wrk takes it."""
-    body = json.dumps(FeatureSchema().example())
-    script = folder / "post.lua"
-    script.write_text(f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{body}'\n")
-    return script
-
-
-def _round(name: str, service: Service, script: Path, connections: int, seconds: int) -> Round:
-    before = _workers_cpu_s(service.pid)
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), f"{service.url}/predict"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    cpu_s = _workers_cpu_s(service.pid) - before
-    requests = int(_found(r"(\d+) requests in", done))
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", done)
-    return Round(
-        name, float(_found(r"Requests/sec:\s+([\d.]+)", done)), _milliseconds("50%", done), _milliseconds("99%", done),
-        int(failed[1]) if failed else 0, cpu_s / requests * 1e6,
-    )  # fmt: skip
-
-
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    if match is None:
-        raise RuntimeError(f"wrk printed no {pattern}:\n{text}")
-    return match[1]
-
-
-def _milliseconds(percentile: str, text: str) -> float:
-    value = _found(rf"{percentile}\s+([\d.]+(?:us|ms|s))", text)
-    factor = {"us": 1e-3, "ms": 1.0, "s": 1e3}[value.lstrip("0123456789.")]
-    return float(value.rstrip("ums")) * factor
-
-
-def _workers_cpu_s(master: int) -> float:
-    """User and system time of a master's children so far, seconds."""
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    ticks = 0
-    for pid in children:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+def _round(name: str, service: Service, connections: int, seconds: int) -> Round:
+    body = json.dumps(FeatureSchema().example()).encode()
+    before_s = cpu_s(service.pid)
+    load = post_load(f"{service.url}/predict", [body], connections, seconds)
+    cpu_us = (cpu_s(service.pid) - before_s) / load.requests * 1e6
+    return Round(name, load.requests_per_s, load.p50_ms, load.p99_ms, load.failures, cpu_us)
 
 
 def _table(rounds: Sequence[Round]) -> str:
