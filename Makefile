@@ -56,6 +56,7 @@ profile: $(VENV)/.installed-dev  ## where the time of one prediction goes: a cal
 
 bench: $(VENV)/.installed-dev  ## speed beside an empty Flask route, start-up, memory (needs wrk)
 	$(BIN)/python benchmarks/hot_path.py
+	$(BIN)/python benchmarks/bulk.py
 	$(BIN)/python benchmarks/start_up.py
 
 PEERS := $(patsubst %/requirements.txt,%,$(wildcard benchmarks/peers/*/requirements.txt))

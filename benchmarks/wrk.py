@@ -6,10 +6,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+JSON_HEADERS = {"Content-Type": "application/json"}
+ANSWERED_WITHIN_S = 2
+"""A request without an answer by then counts as a failure."""
 _FACTORS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3}
 
 
@@ -25,17 +28,28 @@ class Load:
     """Replies other than 2xx and 3xx, and connections that were refused, broke or waited longer than 2 s."""
 
 
-def post_load(url: str, bodies: Sequence[bytes], connections: int, seconds: int) -> Load:
-    """POSTs the JSON `bodies`, one after the other and round again, over connections that stay open.
+def post_load(
+    url: str,
+    bodies: Sequence[bytes],
+    connections: int,
+    seconds: int,
+    headers: Mapping[str, str] = JSON_HEADERS,
+    answered_within_s: int = ANSWERED_WITHIN_S,
+) -> Load:
+    """POSTs the `bodies`, one after the other and round again, over connections that stay open.
 
     Raises `RuntimeError` where wrk is not there or does not get through.
     """
     program = wrk_program()
     with tempfile.TemporaryDirectory(prefix="wrk-") as folder:
+        paths = [Path(folder, f"{number}.body") for number in range(len(bodies))]
+        for path, body in zip(paths, bodies, strict=True):
+            path.write_bytes(body)
         script = Path(folder, "post.lua")
-        script.write_text(_script(bodies))
+        script.write_text(_script(paths, headers))
         done = subprocess.run(
-            [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url],
+            [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{answered_within_s}s", "--latency",
+             "-s", str(script), url],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     if done.returncode != 0:
@@ -64,13 +78,18 @@ def parse(output: str) -> Load:
     )
 
 
-def _script(bodies: Sequence[bytes]) -> str:
+def _script(paths: Sequence[Path], headers: Mapping[str, str]) -> str:
     # Requests are put together before the run, so that wrk has the least to do in it.
-    texts = ",\n".join(f"[==[{body.decode()}]==]" for body in bodies)
+    files = ", ".join(f'"{path}"' for path in paths)
+    fields = ", ".join(f'["{name}"] = "{value}"' for name, value in headers.items())
     return f"""
-local headers, requests, turn = {{["Content-Type"] = "application/json"}}, {{}}, 0
+local headers, requests, turn = {{{fields}}}, {{}}, 0
 function init()
-  for i, body in ipairs({{{texts}}}) do requests[i] = wrk.format("POST", nil, headers, body) end
+  for i, path in ipairs({{{files}}}) do
+    local file = io.open(path, "rb")
+    requests[i] = wrk.format("POST", nil, headers, file:read("*a"))
+    file:close()
+  end
 end
 function request()
   turn = turn % #requests + 1
