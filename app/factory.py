@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from structlog.typing import FilteringBoundLogger
@@ -39,6 +39,9 @@ from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, event_logger, route_library_logs
 from app.telemetry.retention import AuditRetention
 from app.telemetry.tally import Tally
+
+if TYPE_CHECKING:
+    from app.api.access import Gate
 
 EXTENSION = "anomaly"
 
@@ -115,6 +118,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(health_views(health, follower, environment))
     app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
+    if settings.api_keys_file is not None:
+        app.gate = _gate(settings, settings.api_keys_file, log)
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
         _add_commands(app, schema, registry, settings.audit_dir)
@@ -155,6 +160,15 @@ def _chain_builder(settings: Settings, schema: FeatureSchema, rule: Rule) -> Cha
         breaker_failures=settings.breaker_failures,
         max_abandoned_threads=settings.max_abandoned_threads,
     )
+
+
+def _gate(settings: Settings, keys_file: Path, log: FilteringBoundLogger) -> Gate:
+    from app.api.access import Gate, KeyRing  # a service without keys need not load what counts their use
+
+    return Gate(
+        KeyRing(keys_file, log), protect_reads=settings.protect_reads,
+        rate=settings.rate_limit, rate_storage=settings.rate_limit_storage,
+    )  # fmt: skip
 
 
 def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry, audit_dir: Path | None) -> None:

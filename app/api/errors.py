@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 
 from flask import Flask, request
 from structlog.typing import FilteringBoundLogger
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
+from werkzeug.exceptions import (
+    HTTPException,
+    InternalServerError,
+    MethodNotAllowed,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+)
 
 from app.api.encodings import ENCODINGS
 from app.api.exchange import Reply, reply, request_context
@@ -102,6 +109,10 @@ def _hints(error: HTTPException) -> list[tuple[str, str]]:
     """What would have been accepted."""
     if isinstance(error, MethodNotAllowed):
         return [("Allow", ", ".join(sorted(error.valid_methods or ())))]
+    if isinstance(error, Unauthorized):
+        return [("WWW-Authenticate", 'Bearer realm="anomaly-service"')]
+    if isinstance(error, TooManyRequests):
+        return [("Retry-After", str(error.retry_after))]
     return [("Accept-Encoding", ", ".join(ENCODINGS))] if error.code == 415 else []
 
 

@@ -25,6 +25,12 @@ Environ = dict[str, Any]
 BINARY = "application/octet-stream"
 UNCACHED = (("Cache-Control", "no-store"),)
 
+CLIENT = "anomaly.client"
+"""Where the name of the key that was sent stands in a request's environment."""
+
+HEADERS = "anomaly.headers"
+"""Further headers of whatever reply a request gets."""
+
 _CONTEXT = "anomaly.context"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
@@ -56,6 +62,7 @@ def request_context(environ: Environ) -> RequestContext:
             trace_id=trace[0] if trace else None,
             trace_flags=trace[1] if trace else "00",
             started_s=time.perf_counter(),
+            client=environ.get(CLIENT),
         )
         environ[REQUEST_ID] = context.request_id
     return context
@@ -122,6 +129,8 @@ def reply(
     """A reply with this request's id and, where the client traces, its trace."""
     context = request_context(environ)
     all_headers = [("Content-Type", media_type), ("X-Request-ID", context.request_id), *headers]
+    if HEADERS in environ:
+        all_headers += environ[HEADERS]
     if context.trace_id is not None:
         all_headers.append(("traceparent", f"00-{context.trace_id}-{random_hex(64)}-{context.trace_flags}"))
     return Reply(body, status, all_headers)

@@ -119,6 +119,7 @@ def _record(entry: Feedback, context: RequestContext) -> FeedbackRecord:
         pid=os.getpid(),
         request_id=context.request_id,
         trace_id=context.trace_id,
+        client=context.client,
         success=True,
         prediction_id=entry.prediction_id,
         actual=entry.actual,

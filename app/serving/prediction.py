@@ -24,6 +24,8 @@ class RequestContext(msgspec.Struct, frozen=True, gc=False):
     trace_flags: str
     started_s: float
     """`time.perf_counter()` when the request was complete."""
+    client: str | None = None
+    """The name of its API key."""
 
     @property
     def elapsed_ms(self) -> float:
