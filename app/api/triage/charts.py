@@ -12,6 +12,9 @@ WIDTH, HEIGHT = 320.0, 96.0
 _GAP = 0.8
 """Between two bars."""
 
+_ROUND = (1, 2, 3, 4, 6, 8)
+"""An axis that ends at one of these has a middle that reads well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -44,11 +47,11 @@ class Chart:
 
 
 def nice_ceiling(value: float) -> float:
-    """The least of 1, 2, 5, 10, 20, ... (or 0.5, 0.2, ...) that is not below `value`; 1 for nothing at all."""
+    """The least round number (one digit of `_ROUND`, then zeros) that is not below `value`; 1 for nothing at all."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next((step * power for step in (1, 2, 5) if step * power >= value), 10 * power)
+    return next((step * power for step in _ROUND if step * power >= value), 10 * power)
 
 
 def levels(ceiling: float) -> tuple[Tick, ...]:

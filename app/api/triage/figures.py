@@ -116,7 +116,7 @@ def drift(traffic: Traffic) -> Drift:
         return Drift(f"It takes {DRIFT_NEEDS_ROWS} readings to tell; so far {rows} in the last hour.", ())
     by_distance = sorted(traffic.drift.items(), key=lambda entry: -entry[1])
     bars = [
-        Bar(name, drift_word(psi), f"{psi:.2f}", 100 * min(psi, PSI_SHOWN) / PSI_SHOWN, _drift_tone(psi))
+        Bar(name, drift_word(psi), f"{psi:.3f}", 100 * min(psi, PSI_SHOWN) / PSI_SHOWN, _drift_tone(psi))
         for name, psi in by_distance
     ]
     return Drift(

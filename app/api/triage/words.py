@@ -11,6 +11,9 @@ UNKNOWN = "\N{EN DASH}"
 MOVING_FROM, DRIFTED_FROM = 0.1, 0.25
 """PSI from which a feature counts as moving, and as another distribution altogether."""
 
+_NBSP = "\N{NO-BREAK SPACE}"
+"""Between a number and its unit."""
+
 _SPANS = ((86_400, "day", "days"), (3_600, "h", "h"), (60, "min", "min"))
 
 
@@ -29,7 +32,7 @@ def moment(at: float | None, now: float) -> Moment | None:
         return None
     time, today = datetime.fromtimestamp(at, UTC), datetime.fromtimestamp(now, UTC).date()
     clock = f"{time:%H:%M:%S}" if time.date() == today else f"{time.day} {time:%b %H:%M}"
-    return Moment(f"{time:%Y-%m-%dT%H:%M:%SZ}", clock, f"{span(now - at)} ago")
+    return Moment(f"{time:%Y-%m-%dT%H:%M:%SZ}", clock, f"{span(now - at)}{_NBSP}ago")
 
 
 def span(seconds: float) -> str:
@@ -37,8 +40,8 @@ def span(seconds: float) -> str:
     for length, one, many in _SPANS:
         if seconds >= length:
             count = int(seconds // length)
-            return f"{count} {one if count == 1 else many}"
-    return f"{max(0, int(seconds))} s"
+            return f"{count}{_NBSP}{one if count == 1 else many}"
+    return f"{max(0, int(seconds))}{_NBSP}s"
 
 
 def count(number: float) -> str:
@@ -56,10 +59,10 @@ def percent(share: float | None) -> str:
     if share is None:
         return UNKNOWN
     if 0 < share < 0.001:
-        return "< 0.1 %"
+        return f"<{_NBSP}0.1{_NBSP}%"
     if 0.999 < share < 1:
-        return "> 99.9 %"
-    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+        return f">{_NBSP}99.9{_NBSP}%"
+    return f"{share * 100:.1f}".removesuffix(".0") + f"{_NBSP}%"
 
 
 def milliseconds(value: float | None) -> str:
@@ -67,7 +70,7 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:.{digits}f} ms"
+    return f"{value:.{digits}f}{_NBSP}ms"
 
 
 def plain(code: str) -> str:

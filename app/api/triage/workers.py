@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.api.triage.words import UNKNOWN, Moment, count, counted, moment
+from app.api.triage.words import Moment, count, counted, moment
 from app.model.stages import BASELINE, PRIMARY
 from app.serving.board import Pulse, WorkerReport
 from app.serving.health import DEGRADED, HEALTHY, UNHEALTHY
@@ -33,6 +33,7 @@ class StageLine:
     name: str
     state: str
     tone: str
+    breaker_open: bool
     since: Moment | None
     facts: str
     reason: str | None
@@ -56,7 +57,7 @@ def worker_card(report: WorkerReport, pulse: Pulse, now: float) -> WorkerCard:
     """What a worker said of itself, as seen from Unix time `now`."""
     readiness = "draining" if report.draining else "ready" if report.ready else "not ready"
     abandoned = sum(state.abandoned_threads for state in report.stages.values())
-    outcome = {None: UNKNOWN, True: "answered", False: "failed"}[pulse.last_success]
+    outcome = {None: "none yet", True: "", False: "failed"}[pulse.last_success]
     return WorkerCard(
         pid=report.pid,
         status=report.status,
@@ -92,19 +93,19 @@ def answering(report: WorkerReport) -> tuple[str, float] | None:
 def who_answers(reports: Sequence[WorkerReport], now: float) -> tuple[Fact, ...]:
     """Per stage that answers somewhere: in how many workers, and since when all of these have done so."""
     if not reports:
-        return (Fact("answers", "no worker has reported", POOR),)
+        return (Fact("answering", "no worker has reported", POOR),)
     found = [answering(report) for report in reports]
     workers = counted(len(reports), "worker")
     facts = []
     for stage in dict.fromkeys(entry[0] for entry in found if entry):
         since = [entry[1] for entry in found if entry and entry[0] == stage]
         everywhere = len(since) == len(reports)
-        where = f"in {'all ' if len(reports) > 1 else ''}{workers}" if everywhere else f"in {len(since)} of {workers}"
+        where = "in every worker" if everywhere else f"in {len(since)} of {workers}"
         tone = GOOD if stage == PRIMARY else FAIR
-        facts.append(Fact("answers", _title(stage), tone, f"{where}, since", moment(max(since), now)))
+        facts.append(Fact("answering", _title(stage), tone, f"{where}, since", moment(max(since), now)))
     silent = found.count(None)
     if silent:
-        facts.append(Fact("answers", "Nothing", POOR, f"in {silent} of {workers}"))
+        facts.append(Fact("answering", "Nothing", POOR, f"in {silent} of {workers}"))
     return tuple(facts)
 
 
@@ -112,7 +113,7 @@ def _present(report: WorkerReport, now: float) -> list[StageLine]:
     lines = []
     for name, state in report.stages.items():
         word, tone = ("answering", GOOD) if state.answering else ("not answering", POOR)
-        facts = [f"breaker {'open' if state.breaker_open else 'closed'}"]
+        facts = [] if state.breaker_open else ["breaker closed"]
         if name in report.scorers:
             facts.append(report.scorers[name])
         if state.consecutive_failures:
@@ -120,12 +121,12 @@ def _present(report: WorkerReport, now: float) -> list[StageLine]:
         if state.abandoned_threads:
             facts.append(counted(state.abandoned_threads, "abandoned thread"))
         since = moment(state.since, now)
-        lines.append(StageLine(_title(name), word, tone, since, ", ".join(facts), state.reason))
+        lines.append(StageLine(_title(name), word, tone, state.breaker_open, since, ", ".join(facts), state.reason))
     return lines
 
 
 def _absent(report: WorkerReport) -> list[StageLine]:
-    return [StageLine(_title(name), "absent", POOR, None, "", reason) for name, reason in report.absent.items()]
+    return [StageLine(_title(name), "absent", POOR, False, None, "", reason) for name, reason in report.absent.items()]
 
 
 def _title(stage: str) -> str:

@@ -151,7 +151,12 @@ function answer(tone, title, facts, reply) {
   const list = element("ul", "");
   list.append(...facts.map((fact) => element("li", fact)));
   shown.append(element("h3", title), list);
-  if (reply) shown.append(element("pre", JSON.stringify(reply, null, 2)));
+  if (reply) {
+    const whole = element("details", "");
+    whole.append(element("summary", "The whole reply"), element("pre", JSON.stringify(reply, null, 2)));
+    whole.open = true;
+    shown.append(whole);
+  }
   by("answer").replaceChildren(shown);
 }
 
@@ -179,5 +184,6 @@ by("copy").addEventListener("click", copy);
 
 by("send").disabled = false;
 by("pause").hidden = by("copy").hidden = false;
+for (const hint of document.querySelectorAll("[data-still]")) hint.hidden = true;
 showCommand();
 timer = setTimeout(loop, EVERY_MS);
