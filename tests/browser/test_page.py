@@ -42,7 +42,7 @@ def test_the_page_turns_by_itself_when_a_stage_breaks(open_page: OpenPage, triag
     assert page.title() == "degraded · anomaly-service"
     expect(page.locator("#icon")).to_have_attribute("href", re.compile("degraded"))
     expect(page.locator("#news")).to_have_text("The service is degraded.")
-    expect(page.locator("#status")).to_contain_text("the primary model lost its <weights> & cannot score")
+    expect(page.locator("#status")).to_contain_text("the primary cannot score, its weights are <empty>")
     expect(page.locator("#status")).to_contain_text("Fallback in every worker")
     expect(page.locator("#failures li").first).to_contain_text(f"request {REQUEST_ID}")
     expect(page.locator("#workers").get_by_text("breaker open")).to_have_count(2)

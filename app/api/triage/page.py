@@ -151,7 +151,7 @@ def curl_command(address: str, body: str) -> str:
 def _pulse(health: Health, now: float) -> Fact:
     pulse = health.pulse
     outcome = {None: "none yet", True: "Answered", False: "Failed"}[pulse.last_success]
-    run = f"{counted(pulse.consecutive_failures, 'failure')} in a row" if pulse.consecutive_failures else ""
+    run = f"{counted(pulse.consecutive_failures, 'failure')} in a row," if pulse.consecutive_failures else ""
     tone = POOR if pulse.last_success is False else ""
     return Fact("last prediction", outcome, tone, run, moment(pulse.last_prediction_time, now))
 

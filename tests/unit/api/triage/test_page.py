@@ -47,7 +47,7 @@ def test_the_workers_are_counted_and_the_last_prediction_told() -> None:
     shown = page(REPORT, report(ready=False), pulse=Pulse(NOW - 3, 4, False))
     assert shown.workers_ready == "1 of 2 workers ready"
     last = shown.facts[-1]
-    assert (last.value, last.tone, last.note) == ("Failed", "poor", "4 failures in a row")
+    assert (last.value, last.tone, last.note) == ("Failed", "poor", "4 failures in a row,")
 
 
 def test_versions_are_told_with_where_a_rollback_goes(registry: Registry, version: str) -> None:
