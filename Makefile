@@ -6,7 +6,8 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test check lint types lock replay-traffic profile bench bench-peers lock-peers bench-report image image-test clean
+.PHONY: help serve install test e2e screenshots check lint types lock replay-traffic profile bench bench-peers lock-peers bench-report \
+  image image-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,6 +19,12 @@ install: $(VENV)/.installed   ## make .venv with the locked requirements
 
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
+
+e2e: $(VENV)/.installed-dev   ## run the tests that need more than Python: the page in a browser (Debian: chromium)
+	$(BIN)/python -m pytest -n 0 tests/browser
+
+screenshots: $(VENV)/.installed-dev  ## take the README's pictures of the page anew (needs chromium)
+	$(BIN)/python -m tests.browser.screenshots docs
 
 check: lint types test        ## everything that must be green: ruff, mypy --strict, tests
 

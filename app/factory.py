@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from structlog.typing import FilteringBoundLogger
 
+from app.api.dashboard import dashboard_views
 from app.api.errors import register_error_handlers
 from app.api.feedback import feedback_views
 from app.api.health import health_views
@@ -117,6 +118,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     environment = current_environment()
     app.register_blueprint(health_views(health, follower, environment))
     app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))
+    app.register_blueprint(dashboard_views(health, follower, registry, schema, environment))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
     if settings.api_keys_file is not None:
         app.gate = _gate(settings, settings.api_keys_file, log)

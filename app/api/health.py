@@ -103,6 +103,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "since": _time(failure.since),
         "last": _time(failure.last),
         "count": failure.count,
+        "request_id": failure.request_id,
     }
 
 

@@ -38,6 +38,8 @@ class Failure(msgspec.Struct, frozen=True):
     since: float
     last: float
     count: int = 1
+    request_id: str | None = None
+    """Of the last request that met it; None where only self-tests did."""
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,7 +97,7 @@ class FeedbackService:
         try:
             self._audit.append(lines)
         except OSError as error:
-            self._health.audit_failed(error)
+            self._health.audit_failed(error, context.request_id)
             if self._audit_required:
                 for entry in accepted:  # it was not taken: it may come again
                     self._seen.pop(entry.prediction_id, None)

@@ -56,11 +56,11 @@ class PredictionService:
         try:
             answer = chain.answer_one(row)
         except AllStagesFailedError as error:
-            self._note_failures(chain, error.failures)
+            self._note_failures(chain, error.failures, context)
             self._recorder.failed(error, row, context)
             raise
         if answer.failures:
-            self._note_failures(chain, answer.failures)
+            self._note_failures(chain, answer.failures, context)
         prediction = predict_one(row, answer, chain.version, context.elapsed_ms)
         self._recorder.answered(prediction, context)
         return prediction
@@ -117,17 +117,17 @@ class PredictionService:
         try:
             answer = chain.answer(readings.rows) if len(readings.rows) else None
         except AllStagesFailedError as error:
-            self._note_failures(chain, error.failures)
+            self._note_failures(chain, error.failures, context)
             self._recorder.batch_failed(error, readings, context)
             raise
         if answer is not None and answer.failures:
-            self._note_failures(chain, answer.failures)
+            self._note_failures(chain, answer.failures, context)
         batch = predict_many(readings, answer, chain.version, context.elapsed_ms)
         self._recorder.batch_answered(batch, context)
         return batch
 
-    def _note_failures(self, chain: Chain, failures: Sequence[StageFailedError]) -> None:
+    def _note_failures(self, chain: Chain, failures: Sequence[StageFailedError], context: RequestContext) -> None:
         for failure in failures:
             # An open breaker refuses before anything can fail, so a failure beside an open one is what opened it.
             opened = any(stage.name == failure.stage and stage.breaker_open for stage in chain.stages)
-            self._health.stage_failed(failure, opened=opened)
+            self._health.stage_failed(failure, opened=opened, request_id=context.request_id)
