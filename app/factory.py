@@ -6,17 +6,21 @@ import importlib
 import os
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from structlog.typing import FilteringBoundLogger
 
+from app.api.dashboard import dashboard_views
 from app.api.errors import register_error_handlers
 from app.api.feedback import feedback_views
 from app.api.health import health_views
 from app.api.lean import LeanFlask
 from app.api.metrics import metrics_views
+from app.api.open_inference import add_open_inference_views
 from app.api.predict import add_predict_views, failure_members
+from app.contract.inference import InferenceReader
 from app.contract.schema import FeatureSchema
 from app.errors import SettingsError
 from app.model.manifest import current_environment
@@ -27,6 +31,7 @@ from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
 from app.serving.feedback import FeedbackService
 from app.serving.gauges import StateGauges
 from app.serving.health import HealthCheck
+from app.serving.quarantine import Quarantine
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
@@ -37,6 +42,9 @@ from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, event_logger, route_library_logs
 from app.telemetry.retention import AuditRetention
 from app.telemetry.tally import Tally
+
+if TYPE_CHECKING:
+    from app.api.access import Gate
 
 EXTENSION = "anomaly"
 
@@ -73,7 +81,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     log = event_logger(sink, settings.log_level)
     signing_key = settings.model_signing_key.get_secret_value().encode() if settings.model_signing_key else None
     registry = Registry(settings.models_dir, schema, signing_key)
-    follower = ModelFollower(registry, _chain_builder(settings, schema, rule), log)
+    quarantine = Quarantine(settings.runtime_dir / "quarantine")
+    follower = ModelFollower(registry, _chain_builder(settings, schema, rule), quarantine, log)
     audit = PredictionLogger(settings.audit_dir, settings.audit_rotate_bytes)
     retention = AuditRetention(
         settings.audit_dir, log, keep_days=settings.audit_keep_days, keep_bytes=settings.audit_keep_bytes
@@ -91,8 +100,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         audit_required=settings.audit_required, log_level=settings.log_level,
     )  # fmt: skip
     service = PredictionService(
-        schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows, shadow=shadow
-    )
+        schema, follower, health, recorder, InferenceReader(schema, settings.max_batch_rows),
+        max_batch_rows=settings.max_batch_rows, shadow=shadow,
+    )  # fmt: skip
     feedback = FeedbackService(
         registry.holds, audit, health, sink, log, tally,
         max_entries=settings.max_batch_rows, audit_required=settings.audit_required,
@@ -106,10 +116,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
     add_predict_views(app, service, settings.max_body_bytes)
+    add_open_inference_views(
+        app, service, health, follower, schema,
+        model_name=settings.model_name, max_body_bytes=settings.max_body_bytes,
+    )  # fmt: skip
     environment = current_environment()
     app.register_blueprint(health_views(health, follower, environment))
     app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))
+    app.register_blueprint(dashboard_views(health, follower, registry, schema, environment))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
+    if settings.api_keys_file is not None:
+        app.gate = _gate(settings, settings.api_keys_file, log)
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
         _add_commands(app, settings, schema, registry, _chain_builder(settings, schema, rule))
@@ -163,8 +180,18 @@ def _shadow(
     if settings.shadow_version is None:
         return None
     builder = replace(builder, max_abandoned_threads=1)
-    model = ShadowModel(settings.shadow_version, registry, builder, follower, log)
+    quarantine = Quarantine(settings.runtime_dir / "shadow")
+    model = ShadowModel(settings.shadow_version, registry, builder, follower, quarantine, log)
     return Shadow(model, log, tally, look_interval_s=settings.reload_interval_s)
+
+
+def _gate(settings: Settings, keys_file: Path, log: FilteringBoundLogger) -> Gate:
+    from app.api.access import Gate, KeyRing  # a service without keys need not load what counts their use
+
+    return Gate(
+        KeyRing(keys_file, log), protect_reads=settings.protect_reads,
+        rate=settings.rate_limit, rate_storage=settings.rate_limit_storage,
+    )  # fmt: skip
 
 
 def _add_commands(

@@ -13,8 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 
 from app.errors import SettingsError
 
+VERSION = "0.1.0"
+"""Of the service; a model's is another matter."""
+
+
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """`module:name`, importable from the working directory or the environment."""
+
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""One segment of a URL's path."""
+
+Rate = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8}/(second|minute|hour|day)$")]
 
 Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -92,6 +101,18 @@ class Settings(BaseModel):
     audit_keep_bytes: int = Field(
         0, ge=0, description="Most bytes all audit files may hold; beyond it the oldest are removed; 0: no limit."
     )
+    api_keys_file: Path | None = Field(
+        None,
+        description="File of `SHA-256-of-key name` lines; once set, POST needs a key. Read again when it changes.",
+    )
+    protect_reads: bool = Field(False, description="1: `/`, `/metrics` and `/health/detailed` need a key too.")
+    rate_limit: Rate | None = Field(
+        None, description="Most POSTs per key, such as `100/second`, counted by each worker; empty: no limit."
+    )
+    rate_limit_storage: str = Field(
+        "memory://",
+        description="Where they are counted; a `redis://` address counts for all workers and replicas together.",
+    )
     primary_deadline_ms: Duration = Field(250, description="Longest wait for the primary model, ms.")
     fallback_deadline_ms: Duration = Field(100, description="Longest wait for the fallback model, ms.")
     breaker_failures: int = Field(5, ge=1, description="Failures in a row that take a stage out of the chain.")
@@ -114,6 +135,7 @@ class Settings(BaseModel):
     )
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Largest request body, bytes; beyond it 413.")
     max_batch_rows: int = Field(10_000, ge=1, description="Most rows in one batch; beyond it 413.")
+    model_name: ModelName = Field("anomaly", description="The model's name under `/v2/models/`.")
     runtime_dir: Path = Field(
         default_factory=_runtime_dir,
         description="Scratch folder that the workers share; made at start, removed at exit. Default: in /dev/shm.",
@@ -138,7 +160,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         path = environ.get(f"{name.upper()}_FILE")
         if path is not None:
             values[name] = _secret(name, path, problems)
-    for name in ("audit_dir", "model_signing_key", "shadow_version"):
+    for name in ("audit_dir", "model_signing_key", "shadow_version", "api_keys_file", "rate_limit"):
         if values.get(name) == "":
             values[name] = None
     settings = _validated(values, problems)
@@ -147,6 +169,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             f"DRAIN_S: {settings.drain_s:g} leaves nothing of GRACEFUL_TIMEOUT_S={settings.graceful_timeout_s}; "
             "lower it or raise the other"
         )
+    if settings.rate_limit is not None and settings.api_keys_file is None:
+        problems.append("RATE_LIMIT: it is counted per key; set API_KEYS_FILE or unset it")
     if problems:
         raise SettingsError(problems)
     return settings

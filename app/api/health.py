@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from flask import Blueprint, request
 
-from app.api.exchange import Reply, respond
+from app.api.exchange import UNCACHED, Reply, respond
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
 from app.serving.reload import ModelFollower
-from app.serving.shadow import together
+from app.serving.shadow_state import together
 from app.serving.stage import StageState
 from app.serving.traffic import Traffic, summarize
 
@@ -50,7 +50,7 @@ def health_views(check: HealthCheck, follower: ModelFollower, environment: dict[
 
 
 def _uncached(document: dict[str, Any], status: int = 200) -> Reply:
-    return respond(request.environ, document, status, [("Cache-Control", "no-store")])
+    return respond(request.environ, document, status, UNCACHED)
 
 
 def _summary(health: Health) -> dict[str, Any]:
@@ -107,6 +107,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "since": _time(failure.since),
         "last": _time(failure.last),
         "count": failure.count,
+        "request_id": failure.request_id,
     }
 
 

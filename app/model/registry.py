@@ -83,6 +83,11 @@ class Registry:
                 continue
         return entries
 
+    def previous(self) -> str | None:
+        """The version that was active before the current one: where `rollback` goes. Raises `RegistryError`."""
+        stack = self._activations()
+        return stack[-2] if len(stack) > 1 else None
+
     def holds(self, version: str) -> bool:
         """Whether a version of that name is registered here."""
         return Path(version).name == version and (self.folder / version / MANIFEST_FILE).is_file()
@@ -137,10 +142,9 @@ class Registry:
         Rolling back again goes further back. Raises `BundleError` or `RegistryError`; then nothing has changed.
         """
         with self._locked():
-            stack = self._activations()
-            if len(stack) < 2:
+            version = self.previous()
+            if version is None:
                 raise RegistryError("there is no earlier version to roll back to")
-            version = stack[-2]
             self.verify(version)
             self._point_at(HistoryEntry(_now(), "rollback", version, self.active()))
         return version

@@ -14,7 +14,7 @@ from app.contract.schema import FeatureSchema, Matrix, Row
 from app.replay.labels import Labels
 from app.replay.lines import AuditLines, Line, Progress
 from app.reporting.period import Period
-from app.serving.prediction import make_prediction_id
+from app.serving.prediction import batch_prediction_ids
 
 CHUNK_ROWS = 4_096
 
@@ -109,7 +109,4 @@ def _prediction_ids(line: Line) -> list[str]:
     if isinstance(line.is_anomaly, bool):
         return [line.prediction_id]
     places = line.positions if line.positions is not None else range(len(line.is_anomaly))
-    return [
-        make_prediction_id(line.model_version, line.model_used, decision, f"{line.batch_id}-{place}")
-        for place, decision in zip(places, line.is_anomaly, strict=True)
-    ]
+    return batch_prediction_ids(line.model_version, line.model_used, line.is_anomaly, line.batch_id, places)

@@ -11,7 +11,7 @@ SERVED, REJECTED, FAILED, FEEDBACK, OTHER = "served", "rejected", "failed", "fee
 
 _TYPES = {
     "timestamp": "VARCHAR", "event": "VARCHAR", "pid": "BIGINT", "request_id": "VARCHAR", "trace_id": "VARCHAR",
-    "success": "BOOLEAN", "model_used": "VARCHAR", "model_version": "VARCHAR", "latency_ms": "DOUBLE",
+    "model_used": "VARCHAR", "model_version": "VARCHAR", "latency_ms": "DOUBLE",
     "prediction_id": "VARCHAR", "prediction": "DOUBLE", "predictions": "DOUBLE[]", "is_anomaly": "JSON",
     "batch_id": "VARCHAR", "count": "BIGINT", "positions": "BIGINT[]", "row": "BIGINT", "warning": "VARCHAR",
     "error": "VARCHAR", "errors": "JSON", "actual": "TINYINT", "predicted": "TINYINT",

@@ -20,7 +20,7 @@ from app.reporting.lines import (
     ROWS,
     SERVED,
     lines_source,
-)  # fmt: skip
+)
 from app.reporting.results import Failure, Latency, Quality, Rejection, Rows, StageQuality
 
 SHOWN = 50
@@ -35,9 +35,20 @@ CREATE_LINES = """CREATE TABLE lines (
     key UBIGINT, error VARCHAR, errors JSON, predicted TINYINT, actual TINYINT)"""
 
 _SOURCE = lines_source(
-    "timestamp", "event", "model_used", "model_version", "latency_ms", "prediction_id", "batch_id", "count", "row",
-    "error", "errors", "actual", "predicted",
-)  # fmt: skip
+    "timestamp",
+    "event",
+    "model_used",
+    "model_version",
+    "latency_ms",
+    "prediction_id",
+    "batch_id",
+    "count",
+    "row",
+    "error",
+    "errors",
+    "actual",
+    "predicted",
+)
 
 FILL_LINES = f"""INSERT INTO lines SELECT
     try_cast(timestamp AS TIMESTAMP), {OUTCOME}, model_used, model_version, {ROWS}, {IS_WHOLE},

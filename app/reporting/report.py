@@ -21,7 +21,7 @@ from app.reporting.questions import (
     bucket_start,
     bucket_width_s,
     total_quality,
-)  # fmt: skip
+)
 from app.reporting.results import (
     Bucket,
     Coverage,
@@ -33,7 +33,7 @@ from app.reporting.results import (
     StageQuality,
     Stretch,
     UnreadableFile,
-)  # fmt: skip
+)
 from app.reporting.store import Loaded, scratch_store
 from app.reporting.stretches import worst_span
 from app.telemetry.audit_files import AuditFile, audit_files

@@ -29,7 +29,7 @@ from app.reporting.lines import (
     features_type,
     quoted,
     source,
-)  # fmt: skip
+)
 from app.reporting.period import Period
 from app.reporting.report import files_of
 from app.reporting.store import Loaded, Store, one_line, scratch_store

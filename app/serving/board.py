@@ -16,7 +16,7 @@ from typing import IO
 
 import msgspec
 
-from app.serving.shadow import ShadowState
+from app.serving.shadow_state import ShadowState
 from app.serving.stage import StageState
 from app.telemetry.tally import TrafficReport
 
@@ -39,6 +39,8 @@ class Failure(msgspec.Struct, frozen=True):
     since: float
     last: float
     count: int = 1
+    request_id: str | None = None
+    """Of the last request that met it; None where only self-tests did."""
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +140,7 @@ class WorkerBoard:
         found: list[tuple[WorkerReport, Pulse]] = []
         for path in self.folder.glob("*.json"):
             pid = int(path.stem)
-            if not _alive(pid):
+            if not alive(pid):
                 path.unlink(missing_ok=True)
                 path.with_suffix(".pulse").unlink(missing_ok=True)
                 continue
@@ -161,7 +163,8 @@ def _unpacked(record: bytes | mmap.mmap) -> Pulse:
     return Pulse(at, failures, success) if at else Pulse(None, 0, None)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

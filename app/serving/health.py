@@ -102,18 +102,20 @@ class HealthCheck:
         except OSError as error:
             self.audit_failed(error)
 
-    def stage_failed(self, failure: StageFailedError, *, opened: bool) -> None:
+    def stage_failed(self, failure: StageFailedError, *, opened: bool, request_id: str | None = None) -> None:
         """Writes down that a stage gave no answer, and that its breaker opened over it."""
         if failure.reason == "breaker_open":
             return
-        self.failures.note(str(failure))
+        self.failures.note(str(failure), request_id)
         self._tally.stage_failed(failure.stage, failure.reason)
-        self._log.warning("stage.failed", stage=failure.stage, reason=failure.reason, detail=failure.detail)
+        self._log.warning(
+            "stage.failed", stage=failure.stage, reason=failure.reason, detail=failure.detail, request_id=request_id
+        )
         if opened:
             self._log.error("breaker.opened", stage=failure.stage, reason=failure.reason, detail=failure.detail)
             self.post()
 
-    def audit_failed(self, error: OSError) -> None:
+    def audit_failed(self, error: OSError, request_id: str | None = None) -> None:
         """Writes down that the audit could not be written."""
         reason = error.strerror or str(error)
         problem = f"AUDIT_DIR: {self._audit.folder} cannot be written: {reason}; mount a volume, free space or unset it"
@@ -121,7 +123,7 @@ class HealthCheck:
         self._audit_problem = problem
         self.audit_errors += 1
         self._tally.audit_failed()
-        self.failures.note(problem)
+        self.failures.note(problem, request_id)
         if news:
             self._log.error("audit.failed", error=problem)
             self.post()

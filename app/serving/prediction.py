@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -24,6 +25,8 @@ class RequestContext(msgspec.Struct, frozen=True, gc=False):
     trace_flags: str
     started_s: float
     """`time.perf_counter()` when the request was complete."""
+    client: str | None = None
+    """The name of its API key."""
 
     @property
     def elapsed_ms(self) -> float:
@@ -57,10 +60,9 @@ class PredictedBatch(msgspec.Struct, frozen=True, gc=False):
 
     def prediction_ids(self) -> list[str]:
         """One per row: the batch's id and the row's position take the place of a unique part of its own."""
-        return [
-            make_prediction_id(self.model_version, self.model_used, is_anomaly, f"{self.batch_id}-{position}")
-            for position, is_anomaly in zip(self.readings.positions, self.decisions, strict=True)
-        ]
+        return batch_prediction_ids(
+            self.model_version, self.model_used, self.decisions, self.batch_id, self.readings.positions
+        )
 
 
 def sane_request_id(sent: str | None) -> str:
@@ -79,7 +81,7 @@ def predict_one(row: Row, answer: Answer[float], version: str | None, latency_ms
     """The chain's answer to one reading as a prediction."""
     name, score = answer.stage.name, answer.scored
     is_anomaly = score >= answer.stage.threshold
-    prediction_id = make_prediction_id(version, name, is_anomaly, random_hex(72))
+    prediction_id = _prediction_id(version, name, is_anomaly, random_hex(72))
     return Prediction(row, score, is_anomaly, name, version, prediction_id, latency_ms, WARNINGS[name])
 
 
@@ -96,6 +98,14 @@ def predict_many(
     )
 
 
-def make_prediction_id(version: str | None, stage: str, is_anomaly: bool, unique: str) -> str:
+def _prediction_id(version: str | None, stage: str, is_anomaly: bool, unique: str) -> str:
     """`VERSION.STAGE.DECISION.UNIQUE`, so that any replica can score feedback on it without a look-up."""
     return f"{version or '-'}.{stage}.{int(is_anomaly)}.{unique}"
+
+
+def batch_prediction_ids(
+    version: str | None, stage: str, decisions: Sequence[bool], batch_id: str, positions: Sequence[int]
+) -> list[str]:
+    """One per row of a batch, from what is written down of the batch as a whole."""
+    heads = [_prediction_id(version, stage, decision, f"{batch_id}-") for decision in (False, True)]
+    return [f"{heads[is_anomaly]}{position}" for position, is_anomaly in zip(positions, decisions, strict=True)]

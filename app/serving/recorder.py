@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from app.contract.problems import Rejected
 from app.contract.schema import FeatureSchema, Readings, Row
@@ -54,7 +55,7 @@ class Recorder:
     def answered(self, prediction: Prediction, context: RequestContext) -> None:
         """Records one prediction. Raises `AuditUnavailableError`."""
         line = self._served(prediction, context)
-        problem = self._audited([line])
+        problem = self._audited([line], context)
         if problem is not None and self._audit_required:
             error = _withheld(problem)
             self._unanswered(self._failed(error, prediction.row, context), 1, context)
@@ -71,16 +72,16 @@ class Recorder:
         rejected = self._rejected_rows(batch.readings.rejected, context)
         served = len(batch.scores) > 0
         record = self._batch_served(batch, context)
-        problem = self._audited([*([_encoder.encode(record)] if served else []), *rejected])
+        problem = self._audited([*([record.line()] if served else []), *rejected], context)
         if problem is not None and self._audit_required and served:
             error = _withheld(problem)
             failed = self._batch_failed(error, batch.readings, context)
-            self._unanswered(_encoder.encode(failed.without_rows()), failed.count, context)
+            self._unanswered(failed.without_rows().line(), failed.count, context)
             raise error
         self._log("WARNING", *rejected)
         self._count_rejected(batch.readings.rejected.values())
         if served:
-            self._log("INFO", _encoder.encode(record.without_rows()))
+            self._log("INFO", record.without_rows().line())
             self._board.beat(time.time(), success=True)
             self._tally.batch_answered(
                 batch.model_used, batch.model_version, batch.readings.rows, batch.scores, batch.latency_ms / 1000
@@ -95,23 +96,23 @@ class Recorder:
             rejected = error.rejected if isinstance(error, ContractViolationError) else None
             lines = [self._rejected(str(error), rejected, context)]
             self._count_rejected([rejected])
-        self._audited(lines)
+        self._audited(lines, context)
         self._log("WARNING", *lines)
 
     def failed(self, error: ServiceError, row: Row, context: RequestContext) -> None:
         """Records a reading that no stage could answer."""
         line = self._failed(error, row, context)
-        self._audited([line])
+        self._audited([line], context)
         self._unanswered(line, 1, context)
 
     def batch_failed(self, error: ServiceError, readings: Readings, context: RequestContext) -> None:
         """Records a batch whose rows no stage could answer."""
         record = self._batch_failed(error, readings, context)
         rejected = self._rejected_rows(readings.rejected, context)
-        self._audited([_encoder.encode(record), *rejected])
+        self._audited([record.line(), *rejected], context)
         self._log("WARNING", *rejected)
         self._count_rejected(readings.rejected.values())
-        self._unanswered(_encoder.encode(record.without_rows()), record.count, context)
+        self._unanswered(record.without_rows().line(), record.count, context)
 
     def _unanswered(self, line: bytes, readings: int, context: RequestContext) -> None:
         self._log("ERROR", line)
@@ -122,12 +123,14 @@ class Recorder:
         for entry in rejected:
             self._tally.rejected(entry.problems if entry is not None else ())
 
-    def _audited(self, lines: Sequence[bytes]) -> str | None:
+    def _audited(self, lines: Sequence[bytes], context: RequestContext) -> str | None:
         """Appends to the audit; gives the reason where that failed."""
+        if not lines:
+            return None
         try:
             self._audit.append(lines)
         except OSError as error:
-            self._health.audit_failed(error)
+            self._health.audit_failed(error, context.request_id)
             return error.strerror or str(error)
         self._health.audit_written()
         return None
@@ -146,6 +149,7 @@ class Recorder:
                 pid=os.getpid(),
                 request_id=context.request_id,
                 trace_id=context.trace_id,
+                client=context.client,
                 success=True,
                 prediction_id=prediction.prediction_id,
                 prediction=prediction.score,
@@ -166,6 +170,7 @@ class Recorder:
             pid=os.getpid(),
             request_id=context.request_id,
             trace_id=context.trace_id,
+            client=context.client,
             success=True,
             model_used=batch.model_used,
             model_version=batch.model_version,
@@ -185,6 +190,7 @@ class Recorder:
             pid=os.getpid(),
             request_id=context.request_id,
             trace_id=context.trace_id,
+            client=context.client,
             success=False,
             model_used=NONE,
             model_version=None,
@@ -196,7 +202,7 @@ class Recorder:
     def _columns(self, readings: Readings) -> dict[str, Any]:
         return {
             "count": len(readings.rows),
-            "features": dict(zip(self._names, readings.rows.T.tolist(), strict=True)),
+            "features": dict(zip(self._names, np.ascontiguousarray(readings.rows.T), strict=True)),
             "positions": list(readings.positions) if readings.rejected else None,
         }
 
@@ -225,6 +231,7 @@ def _without_answer(level: str, event: str, message: str, context: RequestContex
             pid=os.getpid(),
             request_id=context.request_id,
             trace_id=context.trace_id,
+            client=context.client,
             success=False,
             model_used=NONE,
             model_version=None,

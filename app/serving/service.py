@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.contract.inference import InferenceReader, InferenceRequest
 from app.contract.schema import FeatureSchema, Matrix, Readings
 from app.errors import (
     AllStagesFailedError,
@@ -11,6 +12,7 @@ from app.errors import (
     MalformedBodyError,
     RowsRejectedError,
     StageFailedError,
+    TensorError,
     TooManyRowsError,
 )
 from app.serving.chain import Chain
@@ -30,6 +32,7 @@ class PredictionService:
         follower: ModelFollower,
         health: HealthCheck,
         recorder: Recorder,
+        inference: InferenceReader,
         *,
         max_batch_rows: int,
         shadow: Shadow | None = None,
@@ -38,6 +41,7 @@ class PredictionService:
         self._follower = follower
         self._health = health
         self._recorder = recorder
+        self._inference = inference
         self._max_batch_rows = max_batch_rows
         self._shadow = shadow
 
@@ -55,11 +59,11 @@ class PredictionService:
         try:
             answer = chain.answer_one(row)
         except AllStagesFailedError as error:
-            self._note_failures(chain, error.failures)
+            self._note_failures(chain, error.failures, context)
             self._recorder.failed(error, row, context)
             raise
         if answer.failures:
-            self._note_failures(chain, answer.failures)
+            self._note_failures(chain, answer.failures, context)
         prediction = predict_one(row, answer, chain.version, context.elapsed_ms)
         self._recorder.answered(prediction, context)
         if self._shadow is not None:
@@ -79,6 +83,20 @@ class PredictionService:
             self._recorder.rejected(error, context)
             raise
         return self._predict_many(readings, context)
+
+    def infer(
+        self, body: bytes, json_size: int | None, context: RequestContext
+    ) -> tuple[InferenceRequest, PredictedBatch]:
+        """The predictions for all rows of an inference request, or for none; its first `json_size` bytes are JSON.
+
+        Raises `MalformedBodyError`, `TensorError`, `ContractViolationError`, and whatever `predict_matrix` raises.
+        """
+        try:
+            request = self._inference.read(body, json_size)
+        except (MalformedBodyError, TensorError, ContractViolationError, RowsRejectedError, TooManyRowsError) as error:
+            self._recorder.rejected(error, context)
+            raise
+        return request, self.predict_matrix(request.rows, context)
 
     def predict_matrix(self, matrix: Matrix, context: RequestContext) -> PredictedBatch:
         """The predictions for all rows of a matrix, shape (n, number of features), or for none of them.
@@ -104,19 +122,19 @@ class PredictionService:
         try:
             answer = chain.answer(readings.rows) if len(readings.rows) else None
         except AllStagesFailedError as error:
-            self._note_failures(chain, error.failures)
+            self._note_failures(chain, error.failures, context)
             self._recorder.batch_failed(error, readings, context)
             raise
         if answer is not None and answer.failures:
-            self._note_failures(chain, answer.failures)
+            self._note_failures(chain, answer.failures, context)
         batch = predict_many(readings, answer, chain.version, context.elapsed_ms)
         self._recorder.batch_answered(batch, context)
         if self._shadow is not None:
             self._shadow.offer_batch(batch)
         return batch
 
-    def _note_failures(self, chain: Chain, failures: Sequence[StageFailedError]) -> None:
+    def _note_failures(self, chain: Chain, failures: Sequence[StageFailedError], context: RequestContext) -> None:
         for failure in failures:
             # An open breaker refuses before anything can fail, so a failure beside an open one is what opened it.
             opened = any(stage.name == failure.stage and stage.breaker_open for stage in chain.stages)
-            self._health.stage_failed(failure, opened=opened)
+            self._health.stage_failed(failure, opened=opened, request_id=context.request_id)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-import msgspec
 import numpy as np
 from structlog.typing import FilteringBoundLogger
 
@@ -20,6 +19,7 @@ from app.errors import StageFailedError
 from app.model.stages import PRIMARY
 from app.serving.prediction import PredictedBatch, Prediction
 from app.serving.shadow_model import ShadowModel
+from app.serving.shadow_state import ShadowState
 from app.serving.stage import Stage
 from app.telemetry.tally import Tally
 
@@ -35,19 +35,6 @@ STOP_WITHIN_S = 0.2
 
 Slice = tuple[Matrix, list[bool]]
 """Readings, and what was decided on each."""
-
-
-class ShadowState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker says of the shadow version, or all workers together."""
-
-    version: str
-    loaded: bool
-    refused: str | None
-    """Why it does not score."""
-    rows: int
-    disagreements: int
-    dropped: int
-    failures: int
 
 
 class Shadow:
@@ -163,7 +150,7 @@ class Shadow:
 
     def _score(self, stage: Stage, rows: Matrix, decisions: list[bool]) -> None:
         try:
-            scores = stage.score(rows)
+            scores = self._model.scores(stage, rows)
         except StageFailedError as failure:
             self._failures += 1
             self._tally.shadow_failed()
@@ -184,19 +171,3 @@ class Shadow:
         dropped = self._not_taken + self._thrown_away
         self._tally.shadow_dropped(dropped - self._dropped_counted)
         self._dropped_counted = dropped
-
-
-def together(states: Iterable[ShadowState | None]) -> ShadowState | None:
-    """All workers' shadows as one; None where there is none."""
-    known = [state for state in states if state is not None]
-    if not known:
-        return None
-    return ShadowState(
-        version=known[0].version,
-        loaded=all(state.loaded for state in known),
-        refused="; ".join(dict.fromkeys(state.refused for state in known if state.refused)) or None,
-        rows=sum(state.rows for state in known),
-        disagreements=sum(state.disagreements for state in known),
-        dropped=sum(state.dropped for state in known),
-        failures=sum(state.failures for state in known),
-    )

@@ -7,18 +7,24 @@ from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
+from app.contract.schema import Matrix
 from app.errors import StageFailedError
 from app.model.registry import Registry
+from app.model.scorer import Scores
 from app.model.stages import PRIMARY
 from app.serving.chain import ChainBuilder
+from app.serving.quarantine import Quarantine
 from app.serving.reload import RETRY_S, ModelFollower
 from app.serving.stage import Stage
+
+_DEADLY = "workers died while it was loaded or scored: it is left alone until the service starts anew"
 
 
 class ShadowModel:
     """The primary of `version`, while that is another version than the one `follower` serves.
 
-    `builder` must be its own: a proof of the shadow that hangs is no reason not to try the active version again.
+    `builder` and `quarantine` must be its own: a proof of the shadow that hangs or kills is no reason not to try the
+    active version again.
     """
 
     def __init__(
@@ -27,6 +33,7 @@ class ShadowModel:
         registry: Registry,
         builder: ChainBuilder,
         follower: ModelFollower,
+        quarantine: Quarantine,
         log: FilteringBoundLogger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -34,6 +41,7 @@ class ShadowModel:
         self._registry = registry
         self._builder = builder
         self._follower = follower
+        self._quarantine = quarantine
         self._log = log
         self._clock = clock
         self._retry_at = clock()
@@ -55,6 +63,14 @@ class ShadowModel:
         elif self.stage is None and self._clock() >= self._retry_at and not self._builder.hanging:
             self._try(self._loaded)
 
+    def scores(self, stage: Stage, rows: Matrix) -> Scores:
+        """What `stage` gives; marked, so that a worker's death over it is known for what it was.
+
+        Raises `StageFailedError`.
+        """
+        with self._quarantine.proving(self.version):
+            return stage.score(rows)
+
     def refuse(self, reason: str, *, retry_s: float = RETRY_S) -> None:
         """Scores no more, and is tried again after `retry_s`."""
         self.stage = None
@@ -65,13 +81,17 @@ class ShadowModel:
 
     def _try(self, loaded: Stage | None) -> None:
         try:
-            if loaded is not None:
-                loaded.self_test()
-            elif self._registry.holds(self.version):
-                self._loaded = loaded = self._load()
-            else:  # cheap to find out, so it scores soon after it was registered
+            if not self._registry.holds(self.version):  # cheap to find out, so it scores soon after it was registered
                 self.refuse(f"no version {self.version!r} in {self._registry.folder}", retry_s=0)
                 return
+            if self._quarantine.verdict(self.version, 0) is not None:
+                self.refuse(_DEADLY)
+                return
+            with self._quarantine.proving(self.version):
+                if loaded is None:
+                    self._loaded = loaded = self._load()
+                else:
+                    loaded.self_test()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with its files, the service goes on
             self.refuse(str(error) or type(error).__name__)
         else:

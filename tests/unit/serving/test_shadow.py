@@ -15,12 +15,15 @@ from app.model.registry import Registry
 from app.model.stages import FALLBACK, PRIMARY
 from app.serving import shadow as module
 from app.serving.prediction import PredictedBatch, Prediction
+from app.serving.quarantine import Quarantine
 from app.serving.reload import RETRY_S, ModelFollower
-from app.serving.shadow import QUEUED, SLICE_ROWS, SLICES_OF_A_BATCH, Shadow, ShadowState, together
+from app.serving.shadow import QUEUED, SLICE_ROWS, SLICES_OF_A_BATCH, Shadow
 from app.serving.shadow_model import ShadowModel
+from app.serving.shadow_state import ShadowState, together
 from tests.conftest import draft_of
 from tests.fakes import Clock, ConstantModel, MemorySink, NanModel, RaisingModel, logger, started_tally
 from tests.unit.serving.test_chain import builder
+from tests.unit.serving.test_quarantine import dead_pid, died
 from tests.unit.telemetry.test_tally import counted
 from tests.waiting import wait_until
 
@@ -35,9 +38,10 @@ class World:
         self.sink, self.tally = MemorySink(), started_tally()
         log = logger(self.sink)
         self.registry, self.schema = registry, schema
-        self.follower = ModelFollower(registry, builder(schema), log)
+        self.follower = ModelFollower(registry, builder(schema), Quarantine(registry.folder / ".quarantine"), log)
         self.follower.arm()
-        self.model = ShadowModel(version, registry, builder(schema), self.follower, log, self.clock)
+        self.quarantine = Quarantine(registry.folder / ".shadow")
+        self.model = ShadowModel(version, registry, builder(schema), self.follower, self.quarantine, log, self.clock)
         self.shadow = Shadow(self.model, log, self.tally, look_interval_s=1, clock=self.clock)
 
     def counts(self) -> dict[str, float]:
@@ -240,6 +244,31 @@ def test_a_model_that_hangs_costs_one_thread_and_is_tried_again_once_it_is_back(
     world.finish()
     assert scores_again(world)
     assert world.shadow.state.rows == 1
+
+
+def test_a_model_that_takes_workers_with_it_is_left_alone(world: World) -> None:
+    """As long as the service runs; whoever wants it tried again starts anew."""
+    died(world.registry.folder / ".shadow", world.model.version, [dead_pid(), dead_pid()])
+    world.model.refuse("for a test")
+    world.clock.now += RETRY_S
+    world.look()
+    assert world.model.stage is None
+    assert "workers died" in (world.shadow.state.refused or "")
+
+
+def test_a_death_over_live_readings_leaves_its_mark(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marker is there while it scores, and only then."""
+    markers = world.registry.folder / ".shadow"
+    seen: list[list[str]] = []
+    stage = world.model.stage
+    assert stage is not None
+    monkeypatch.setattr(
+        ConstantModel, "predict_proba", lambda *_: seen.append([path.read_text() for path in markers.iterdir()])
+    )
+    world.shadow.offer(answered(True))
+    world.shadow.work()
+    assert seen == [[world.model.version]]
+    assert list(markers.iterdir()) == []
 
 
 def test_its_thread_outlives_a_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
