@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test e2e screenshots check lint types lock replay-traffic profile bench bench-peers lock-peers bench-report \
+.PHONY: help serve install test e2e screenshots check lint types lock audit replay-traffic profile bench bench-peers lock-peers bench-report \
   image image-test clean
 
 help:            ## show this list
@@ -40,6 +40,9 @@ lock: $(VENV)/.installed-dev  ## refresh requirements*.txt from requirements*.in
 	  --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
 	  --no-header requirements-dev.in -o requirements-dev.txt
+
+audit: $(VENV)/.installed-dev ## known vulnerabilities of every pin; one that could not be checked is a failure
+	$(BIN)/python deploy/audit_dependencies.py requirements.txt requirements-dev.txt
 
 # The stamps make a second run instant and keep it off the network.
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
