@@ -12,6 +12,9 @@ WIDTH, HEIGHT = 320.0, 96.0
 _GAP = 0.8
 """Between two bars."""
 
+_NEXT_TO_NOTHING = 1e-300
+"""Below it, powers of ten are not exact any more, and at last 0."""
+
 _ROUND = (1, 2, 3, 4, 6, 8)
 """An axis that ends at one of these has a middle that reads well."""
 
@@ -47,8 +50,8 @@ class Chart:
 
 
 def nice_ceiling(value: float) -> float:
-    """The least round number (one digit of `_ROUND`, then zeros) that is not below `value`; 1 for nothing at all."""
-    if value <= 0:
+    """The least round number (one digit of `_ROUND`, then zeros) that is not below `value`; 1 for next to nothing."""
+    if value < _NEXT_TO_NOTHING:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next((step * power for step in _ROUND if step * power >= value), 10 * power)

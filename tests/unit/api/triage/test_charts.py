@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.api.triage.charts import HEIGHT, WIDTH, highest, levels, line, nice_ceiling, percentages, stacked_bars
@@ -78,6 +78,7 @@ def test_a_line_breaks_where_nothing_is_known() -> None:
 
 
 @given(st.lists(st.none() | st.floats(0, 1e6), min_size=1, max_size=60))
+@example([5e-324])
 def test_a_line_stays_within_the_plot(values: list[float | None]) -> None:
     """And passes every known value, each at its place."""
     path = line(values, nice_ceiling(highest(values)))
