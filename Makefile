@@ -20,8 +20,8 @@ install: $(VENV)/.installed   ## make .venv with the locked requirements
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
 
-e2e: $(VENV)/.installed-dev   ## run the tests that need more than Python: the page in a browser (Debian: chromium)
-	$(BIN)/python -m pytest -n 0 tests/browser
+e2e: $(VENV)/.installed-dev   ## run the tests that need more than Python: a browser, Prometheus (Debian: chromium prometheus prometheus-alertmanager)
+	$(BIN)/python -m pytest -n 0 tests/browser tests/observability
 
 screenshots: $(VENV)/.installed-dev  ## take the README's pictures of the page anew (needs chromium)
 	$(BIN)/python -m tests.browser.screenshots docs

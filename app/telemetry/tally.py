@@ -10,6 +10,7 @@ import time
 from collections import Counter as Multiset
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,13 @@ from app.telemetry.drift import Counts, FeatureBins
 from app.telemetry.instruments import DURATION_BUCKETS_S, Instruments
 from app.telemetry.recent import RecentMinutes
 
+STAGES = ("primary", "fallback", "baseline")
+FAILURE_REASONS = (
+    "exception", "deadline", "non_finite", "shape", "range", "golden_rows", "abandoned_threads",
+)  # fmt: skip
+VALUE_PROBLEMS = ("missing", "not_numeric", "nan", "out_of_range")
 REJECTED, FAILED = "rejected", "failed"
-OUTCOMES = ("primary", "fallback", "baseline", REJECTED, FAILED)
+OUTCOMES = (*STAGES, REJECTED, FAILED)
 """What becomes of a reading: answered by one of the stages, or not."""
 
 CONFUSION = ("true_negative", "false_positive", "false_negative", "true_positive")
@@ -87,6 +93,21 @@ class Tally:
         """Opens the counters, after the last fork; `slot` None: nobody else's are to be added to these."""
         self.instruments = Instruments(self._folder if slot is not None else None, slot or "0")
         self.instruments.worker_starts.inc()
+        self._declare()
+
+    def _declare(self) -> None:
+        """Makes every series that is known beforehand start at 0: the first fault is an increase, not a new series."""
+        made = self.instruments
+        for outcome in OUTCOMES:
+            made.requests.labels(outcome)
+        for stage, reason in product(STAGES, FAILURE_REASONS):
+            made.stage_failures.labels(stage, reason)
+        for feature, code in product(self._features, VALUE_PROBLEMS):
+            made.violations.labels(feature, code)
+        for reason in ("malformed", "unknown", "repeated"):
+            made.feedback_refused.labels(reason)
+        for agreement in ("same", "different"):
+            made.shadow_rows.labels(agreement)
 
     # --- notes ----------------------------------------------------------------------------------------------
 

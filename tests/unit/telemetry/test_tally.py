@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
 from app.contract.problems import Problem
 from app.contract.schema import FeatureSchema
@@ -93,6 +94,23 @@ def test_a_client_cannot_invent_labels(tally: Tally) -> None:
     assert counted(tally, "contract_violations_total", feature="lag_1", code="nan") == 1
     assert counted(tally, "contract_violations_total", feature="none", code="not_an_object") == 1
     assert counted(tally, "contract_violations_total", feature="colour") == 0
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        'prediction_requests_total{outcome="failed"}',
+        'stage_failures_total{reason="deadline",stage="primary"}',
+        'contract_violations_total{code="nan",feature="lag_1"}',
+        'feedback_refused_total{reason="repeated"}',
+        'shadow_rows_total{agreement="different"}',
+        "audit_errors_total",
+    ],
+)
+def test_a_series_that_is_known_beforehand_starts_at_0(tally: Tally, sample: str) -> None:
+    """Else the first fault would be a new series, and no increase that an alert could see."""
+    lines = generate_latest(tally.instruments).decode().splitlines()
+    assert f"{sample} 0.0" in lines
 
 
 def test_lost_log_lines_are_counted_once(tally: Tally) -> None:
