@@ -65,6 +65,10 @@ class RowsRejectedError(ServiceError):
         super().__init__("; ".join(shown))
 
 
+class TensorError(ServiceError):
+    """An inference request's tensors do not fit their own description, each other, or what the model takes."""
+
+
 class TooManyRowsError(ServiceError):
     """A batch holds more rows than `MAX_BATCH_ROWS`."""
 

@@ -16,7 +16,9 @@ from app.api.feedback import feedback_views
 from app.api.health import health_views
 from app.api.lean import LeanFlask
 from app.api.metrics import metrics_views
+from app.api.open_inference import open_inference_views
 from app.api.predict import add_predict_views, failure_members
+from app.contract.inference import InferenceReader
 from app.contract.schema import FeatureSchema
 from app.errors import SettingsError
 from app.model.manifest import current_environment
@@ -82,7 +84,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         schema, audit, sink, board, health, tally,
         audit_required=settings.audit_required, log_level=settings.log_level,
     )  # fmt: skip
-    service = PredictionService(schema, follower, health, recorder, max_batch_rows=settings.max_batch_rows)
+    service = PredictionService(
+        schema, follower, health, recorder, InferenceReader(schema, settings.max_batch_rows),
+        max_batch_rows=settings.max_batch_rows,
+    )  # fmt: skip
     feedback = FeedbackService(
         registry.holds, audit, health, sink, log, tally,
         max_entries=settings.max_batch_rows, audit_required=settings.audit_required,
@@ -95,6 +100,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
     add_predict_views(app, service, settings.max_body_bytes)
+    app.register_blueprint(
+        open_inference_views(
+            service, health, follower, schema, model_name=settings.model_name, max_body_bytes=settings.max_body_bytes
+        )
+    )
     environment = current_environment()
     app.register_blueprint(health_views(health, follower, environment))
     app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))

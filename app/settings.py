@@ -16,6 +16,9 @@ from app.errors import SettingsError
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """`module:name`, importable from the working directory or the environment."""
 
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""One segment of a URL's path."""
+
 Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -96,6 +99,7 @@ class Settings(BaseModel):
     )
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Largest request body, bytes; beyond it 413.")
     max_batch_rows: int = Field(10_000, ge=1, description="Most rows in one batch; beyond it 413.")
+    model_name: ModelName = Field("anomaly", description="The model's name under `/v2/models/`.")
     runtime_dir: Path = Field(
         default_factory=_runtime_dir,
         description="Scratch folder that the workers share; made at start, removed at exit. Default: in /dev/shm.",

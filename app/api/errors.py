@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from flask import Flask, request
 from structlog.typing import FilteringBoundLogger
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
+from app.api.encodings import ENCODINGS
 from app.api.exchange import Reply, reply, request_context
-from app.api.problem import PROBLEM_JSON, problem_body
-from app.contract.problems import Problem
+from app.api.problem import PROBLEM_JSON, error_items, problem_body, row_items
 from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,
@@ -20,6 +20,7 @@ from app.errors import (
     MalformedBodyError,
     RowsRejectedError,
     ServiceError,
+    TensorError,
     TooManyRowsError,
 )
 
@@ -36,6 +37,7 @@ STATUSES: Mapping[type[ServiceError], _Status] = {
     MalformedBodyError: _Status(400, "malformed-body"),
     ContractViolationError: _Status(422, "contract-violated"),
     FeedbackRefusedError: _Status(422, "feedback-refused"),
+    TensorError: _Status(400, "malformed-tensors"),
     RowsRejectedError: _Status(422, "contract-violated"),
     TooManyRowsError: _Status(413, "too-many-rows"),
     AllStagesFailedError: _Status(503, "all-stages-failed", retry=True),
@@ -54,7 +56,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
         status: int,
         detail: str,
         kind: str | None,
-        errors: tuple[Problem, ...] = (),
+        errors: Sequence[Mapping[str, Any]] = (),
         headers: Sequence[tuple[str, str]] = (),
     ) -> Reply:
         body = problem_body(
@@ -65,10 +67,8 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
 
     def service_error(error: ServiceError) -> Reply:
         status = _REPEATED if isinstance(error, FeedbackRefusedError) and error.repeated else STATUSES[type(error)]
-        rejected = error.rejected if isinstance(error, ContractViolationError | FeedbackRefusedError) else None
-        errors = rejected.problems if rejected is not None else ()
         retry = [("Retry-After", str(RETRY_AFTER_S))] if status.retry else []
-        return problem(status.code, str(error), status.kind, errors, retry)
+        return problem(status.code, str(error), status.kind, _items(error), retry)
 
     def http_error(error: HTTPException) -> Reply:
         status = error.code or 500
@@ -77,8 +77,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
             "request.rejected", status=status, method=request.method, path=request.path, detail=detail,
             request_id=request_context(request.environ).request_id,
         )  # fmt: skip
-        allowed = error.valid_methods if isinstance(error, MethodNotAllowed) else None
-        return problem(status, detail, None, headers=[("Allow", ", ".join(sorted(allowed)))] if allowed else ())
+        return problem(status, detail, None, headers=_hints(error))
 
     def internal_error(error: InternalServerError) -> Reply:
         log.error(
@@ -93,8 +92,21 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     app.register_error_handler(InternalServerError, internal_error)
 
 
+def _items(error: ServiceError) -> list[dict[str, Any]]:
+    if isinstance(error, ContractViolationError | FeedbackRefusedError):
+        return error_items(error.rejected.problems)
+    return row_items(error.rejected) if isinstance(error, RowsRejectedError) else []
+
+
+def _hints(error: HTTPException) -> list[tuple[str, str]]:
+    """What would have been accepted."""
+    if isinstance(error, MethodNotAllowed):
+        return [("Allow", ", ".join(sorted(error.valid_methods or ())))]
+    return [("Accept-Encoding", ", ".join(ENCODINGS))] if error.code == 415 else []
+
+
 def _detail(error: HTTPException) -> str:
-    if error.code == 404:
+    if error.code == 404 and error.description == NotFound.description:
         return f"There is nothing at {request.path[:200]}; see the README for the endpoints"
     if isinstance(error, MethodNotAllowed):
         return f"{request.method} is not allowed here; use {' or '.join(sorted(error.valid_methods or ()))}"

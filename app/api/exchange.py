@@ -9,9 +9,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
+from app.api.encodings import IDENTITY, check_encoding, decompressed, too_large
 from app.serving.prediction import RequestContext, random_hex, sane_request_id
 from app.telemetry.logs import REQUEST_ID, render
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 Environ = dict[str, Any]
 """A request as WSGI (PEP 3333) has it."""
+
+BINARY = "application/octet-stream"
+UNCACHED = (("Cache-Control", "no-store"),)
 
 _CONTEXT = "anomaly.context"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -58,25 +62,46 @@ def request_context(environ: Environ) -> RequestContext:
 
 
 def read_json_body(environ: Environ, max_bytes: int) -> bytes:
-    """The whole body of a request that says it is JSON, or says nothing.
+    """The whole body of a request that says it is JSON, or says nothing; decompressed where it is compressed.
 
-    Raises `UnsupportedMediaType`, `RequestEntityTooLarge`, or `BadRequest` where it is shorter than declared.
+    Raises `UnsupportedMediaType`, `RequestEntityTooLarge`, or `BadRequest` where it is shorter than declared or not
+    what its encoding says.
     """
-    _check_media_type(environ)
+    _check_media_type(environ.get("CONTENT_TYPE", ""))
+    return _read_body(environ, max_bytes)
+
+
+def read_tensor_body(environ: Environ, max_bytes: int) -> bytes:
+    """The same for a request that may also say it is bytes, since JSON may be only the first part of it."""
+    content_type = environ.get("CONTENT_TYPE", "")
+    if content_type.lower() != BINARY:
+        _check_media_type(content_type)
+    return _read_body(environ, max_bytes)
+
+
+def _read_body(environ: Environ, max_bytes: int) -> bytes:
+    encoding = environ.get("HTTP_CONTENT_ENCODING", IDENTITY)
+    if encoding == IDENTITY:
+        return _read_bytes(environ, max_bytes)
+    check_encoding(encoding)
+    return decompressed(_read_bytes(environ, max_bytes), encoding, max_bytes)
+
+
+def _read_bytes(environ: Environ, max_bytes: int) -> bytes:
     stream, declared = environ["wsgi.input"], environ.get("CONTENT_LENGTH")
     try:
         if declared:
             if not (declared.isascii() and declared.isdigit()):
                 raise BadRequest("Content-Length is not a number")
             if int(declared) > max_bytes:
-                raise _too_large(max_bytes)
+                raise too_large(max_bytes)
             body: bytes = stream.read(int(declared))
             if len(body) < int(declared):
                 raise BadRequest(f"The body ended after {len(body)} of the {declared} bytes declared")
         elif environ.get("wsgi.input_terminated"):
             body = stream.read(max_bytes + 1)
             if len(body) > max_bytes:
-                raise _too_large(max_bytes)
+                raise too_large(max_bytes)
         else:
             body = b""
     except (OSError, ParseException) as error:  # what servers raise over broken chunks
@@ -102,8 +127,7 @@ def reply(
     return Reply(body, status, all_headers)
 
 
-def _check_media_type(environ: Mapping[str, Any]) -> None:
-    content_type = environ.get("CONTENT_TYPE", "")
+def _check_media_type(content_type: str) -> None:
     if content_type not in ("application/json", ""):
         media_type, options = parse_options_header(content_type)
         if not _JSON_TYPE.fullmatch(media_type.lower()):
@@ -111,13 +135,6 @@ def _check_media_type(environ: Mapping[str, Any]) -> None:
         charset = options.get("charset", "utf-8")
         if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaType(f"JSON is UTF-8, not {charset[:40]!r}")
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity")
-    if encoding.lower() != "identity":
-        raise UnsupportedMediaType(f"Content-Encoding {encoding[:40]!r} is not supported; send the body as it is")
-
-
-def _too_large(max_bytes: int) -> RequestEntityTooLarge:
-    return RequestEntityTooLarge(f"The body is larger than {max_bytes} bytes (MAX_BODY_BYTES)")
 
 
 def _trace(traceparent: str | None) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, request
 
-from app.api.exchange import Reply, respond
+from app.api.exchange import UNCACHED, Reply, respond
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
 from app.serving.reload import ModelFollower
@@ -46,7 +46,7 @@ def health_views(check: HealthCheck, follower: ModelFollower, environment: dict[
 
 
 def _uncached(document: dict[str, Any], status: int = 200) -> Reply:
-    return respond(request.environ, document, status, [("Cache-Control", "no-store")])
+    return respond(request.environ, document, status, UNCACHED)
 
 
 def _summary(health: Health) -> dict[str, Any]:

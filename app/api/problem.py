@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
-from app.contract.problems import Problem
+from app.contract.problems import Problem, Rejected
 from app.telemetry.logs import render
+
+_ROW_ITEMS = 100
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -22,7 +25,7 @@ def problem_body(
     instance: str,
     request_id: str,
     kind: str | None = None,
-    errors: Sequence[Problem] = (),
+    errors: Sequence[Mapping[str, Any]] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The JSON document of one error.
@@ -38,7 +41,7 @@ def problem_body(
         "detail": detail,
         "instance": instance,
         "request_id": request_id,
-        "errors": error_items(errors),
+        "errors": list(errors),
         **(extra or {}),
     }
     return render(document)
@@ -55,6 +58,12 @@ def error_items(problems: Sequence[Problem], prefix: str = "") -> list[dict[str,
         }
         for problem in problems
     ]
+
+
+def row_items(rejected: Mapping[int, Rejected]) -> list[dict[str, Any]]:
+    """The first problems with the rows of a matrix; where in the document they stand depends on its form."""
+    items = ({"row": row, **item} for row, entry in rejected.items() for item in error_items(entry.problems))
+    return [{**item, "pointer": "/inputs"} for item in islice(items, _ROW_ITEMS)]
 
 
 def _escaped(name: str) -> str:

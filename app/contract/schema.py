@@ -147,7 +147,7 @@ class FeatureSchema:
         if not isinstance(reading, Mapping):
             wanted = f"a JSON object with {len(self.names)} features"
             return Rejected((Problem("not_an_object", f"A reading must be {wanted}, got {type_name(reading)}"),))
-        problems = [*self._missing(reading), *self._unexpected(reading)]
+        problems = self.name_problems(reading)
         for feature in self.features:
             if feature.name in reading:
                 problems.extend(value_problems(feature.name, reading[feature.name], feature.low, feature.high))
@@ -165,7 +165,16 @@ class FeatureSchema:
         }
         return Readings(matrix[good], rejected)
 
-    def _row_problems(self, values: Sequence[float]) -> Iterator[Problem]:
+    def rejected_rows(self, rows: Sequence[Sequence[object]]) -> Mapping[int, Rejected]:
+        """Those of some rows, values of any type in contract order, that break the contract, by position."""
+        found = {place: tuple(self._row_problems(row)) for place, row in enumerate(rows)}
+        return {place: Rejected(problems) for place, problems in found.items() if problems}
+
+    def name_problems(self, names: Mapping[str, object]) -> list[Problem]:
+        """The features that are missing among some names, and the names that are no feature."""
+        return [*self._missing(names), *self._unexpected(names)]
+
+    def _row_problems(self, values: Sequence[object]) -> Iterator[Problem]:
         for feature, value in zip(self.features, values, strict=True):
             yield from value_problems(feature.name, value, feature.low, feature.high)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.contract.inference import InferenceReader, InferenceRequest
 from app.contract.schema import FeatureSchema, Matrix, Readings
 from app.errors import (
     AllStagesFailedError,
@@ -11,6 +12,7 @@ from app.errors import (
     MalformedBodyError,
     RowsRejectedError,
     StageFailedError,
+    TensorError,
     TooManyRowsError,
 )
 from app.serving.chain import Chain
@@ -29,6 +31,7 @@ class PredictionService:
         follower: ModelFollower,
         health: HealthCheck,
         recorder: Recorder,
+        inference: InferenceReader,
         *,
         max_batch_rows: int,
     ) -> None:
@@ -36,6 +39,7 @@ class PredictionService:
         self._follower = follower
         self._health = health
         self._recorder = recorder
+        self._inference = inference
         self._max_batch_rows = max_batch_rows
 
     def predict(self, body: bytes, context: RequestContext) -> Prediction:
@@ -74,6 +78,20 @@ class PredictionService:
             self._recorder.rejected(error, context)
             raise
         return self._predict_many(readings, context)
+
+    def infer(
+        self, body: bytes, json_size: int | None, context: RequestContext
+    ) -> tuple[InferenceRequest, PredictedBatch]:
+        """The predictions for all rows of an inference request, or for none; its first `json_size` bytes are JSON.
+
+        Raises `MalformedBodyError`, `TensorError`, `ContractViolationError`, and whatever `predict_matrix` raises.
+        """
+        try:
+            request = self._inference.read(body, json_size)
+        except (MalformedBodyError, TensorError, ContractViolationError, RowsRejectedError, TooManyRowsError) as error:
+            self._recorder.rejected(error, context)
+            raise
+        return request, self.predict_matrix(request.rows, context)
 
     def predict_matrix(self, matrix: Matrix, context: RequestContext) -> PredictedBatch:
         """The predictions for all rows of a matrix, shape (n, number of features), or for none of them.

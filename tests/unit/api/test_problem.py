@@ -69,7 +69,9 @@ def test_an_endpoints_own_members_are_added() -> None:
 )
 def test_a_clients_words_cannot_break_the_document(text: str) -> None:
     """A detail quotes what was sent."""
-    raw = problem_body(400, text, instance=text, request_id="id-1", errors=[Problem("unexpected", text, text)])
+    raw = problem_body(
+        400, text, instance=text, request_id="id-1", errors=error_items([Problem("unexpected", text, text)])
+    )
     assert json.loads(raw)["detail"] == text
     assert json.loads(raw)["errors"][0]["feature"] == text
 
@@ -97,4 +99,6 @@ def test_an_error_points_at_what_is_wrong(feature: str | None, prefix: str, poin
 def test_every_problem_is_listed_in_order() -> None:
     """All at once, so that a client mends its request in one go."""
     problems = [Problem("missing", f"m{number}", f"f{number}") for number in range(12)]
-    assert [item["feature"] for item in body(422, errors=problems)["errors"]] == [f"f{number}" for number in range(12)]
+    assert [item["feature"] for item in body(422, errors=error_items(problems))["errors"]] == [
+        f"f{number}" for number in range(12)
+    ]
