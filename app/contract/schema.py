@@ -114,7 +114,9 @@ class FeatureSchema:
             rows = [msgspec.structs.astuple(row) for row in self._batch_decoder.decode(body).instances]
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return self._parse_batch_carefully(body)
-        if body.count(b'"') != 2 + len(rows) * self._quotes_per_row:
+        # numpy counts quicker than `bytes.count` where there are many.
+        quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == ord('"'))
+        if quotes != 2 + len(rows) * self._quotes_per_row:
             return self._parse_batch_carefully(body)
         return Readings(self.matrix(rows))
 

@@ -57,10 +57,12 @@ class PredictedBatch(msgspec.Struct, frozen=True, gc=False):
 
     def prediction_ids(self) -> list[str]:
         """One per row: the batch's id and the row's position take the place of a unique part of its own."""
-        return [
-            _prediction_id(self.model_version, self.model_used, is_anomaly, f"{self.batch_id}-{position}")
-            for position, is_anomaly in zip(self.readings.positions, self.decisions, strict=True)
+        heads = [
+            _prediction_id(self.model_version, self.model_used, decision, f"{self.batch_id}-")
+            for decision in (False, True)
         ]
+        places = zip(self.readings.positions, self.decisions, strict=True)
+        return [f"{heads[is_anomaly]}{position}" for position, is_anomaly in places]
 
 
 def sane_request_id(sent: str | None) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from prometheus_client import Counter
 
 from app.contract.problems import Problem
 from app.contract.schema import Matrix, Row
@@ -72,6 +73,7 @@ class Tally:
         self._violations: Multiset[str] = Multiset()
         self._binned_version: str | None = None
         self._binned: list[RecentMinutes] = []
+        self._bin_counters: list[list[Counter]] = []
         self._lines_dropped = 0
         self.instruments: Instruments
 
@@ -156,14 +158,18 @@ class Tally:
             self._count_bins(bins, rows)
 
     def _count_bins(self, bins: FeatureBins, rows: Matrix) -> None:
-        counts = bins.count(rows)
         if self._binned_version != bins.version:
             self._binned_version = bins.version
-            self._binned = [RecentMinutes(len(feature), self._clock) for feature in counts]
-        for name, feature, recent in zip(bins.names, counts, self._binned, strict=True):
-            recent.add(feature)
-            for place in np.flatnonzero(feature):
-                self.instruments.feature_rows.labels(name, str(place)).inc(float(feature[place]))
+            self._binned = [RecentMinutes(len(ratios), self._clock) for ratios in bins.ratios]
+            self._bin_counters = [
+                [self.instruments.feature_rows.labels(name, str(place)) for place in range(len(ratios))]
+                for name, ratios in zip(bins.names, bins.ratios, strict=True)
+            ]
+        for counts, recent, counters in zip(bins.count(rows), self._binned, self._bin_counters, strict=True):
+            recent.add(counts)
+            for count, counter in zip(counts.tolist(), counters, strict=True):
+                if count:
+                    counter.inc(count)
 
     def _note_outcome(self, outcome: str, readings: int, durations_s: Counts) -> None:
         outcomes, confusion = np.zeros(len(OUTCOMES)), np.zeros(len(CONFUSION))
