@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 from structlog.typing import FilteringBoundLogger
 
+from app.api.docs import docs_views
 from app.api.errors import register_error_handlers
 from app.api.feedback import feedback_views
 from app.api.health import health_views
@@ -109,6 +110,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(health_views(health, follower, environment))
     app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
+    app.register_blueprint(docs_views(schema, model_name=settings.model_name, max_batch_rows=settings.max_batch_rows))
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
         _add_commands(app, schema, registry)

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from app.api.encodings import ENCODINGS
 from app.api.exchange import Reply, reply, request_context
 from app.api.problem import PROBLEM_JSON, error_items, problem_body, row_items
+from app.api.replies import ErrorItem
 from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,
@@ -56,7 +57,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
         status: int,
         detail: str,
         kind: str | None,
-        errors: Sequence[Mapping[str, Any]] = (),
+        errors: Sequence[ErrorItem] = (),
         headers: Sequence[tuple[str, str]] = (),
     ) -> Reply:
         body = problem_body(
@@ -68,7 +69,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     def service_error(error: ServiceError) -> Reply:
         status = _REPEATED if isinstance(error, FeedbackRefusedError) and error.repeated else STATUSES[type(error)]
         retry = [("Retry-After", str(RETRY_AFTER_S))] if status.retry else []
-        return problem(status.code, str(error), status.kind, _items(error), retry)
+        return problem(status.code, str(error), status.kind, items_of(error), retry)
 
     def http_error(error: HTTPException) -> Reply:
         status = error.code or 500
@@ -92,7 +93,8 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     app.register_error_handler(InternalServerError, internal_error)
 
 
-def _items(error: ServiceError) -> list[dict[str, Any]]:
+def items_of(error: ServiceError) -> list[ErrorItem]:
+    """Every single problem that an error tells of."""
     if isinstance(error, ContractViolationError | FeedbackRefusedError):
         return error_items(error.rejected.problems)
     return row_items(error.rejected) if isinstance(error, RowsRejectedError) else []
