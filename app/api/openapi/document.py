@@ -20,6 +20,7 @@ from app.api.openapi.samples import sample_errors
 from app.api.problem import PROBLEM_JSON, problem_body
 from app.contract.schema import FeatureSchema
 from app.errors import ServiceError
+from app.telemetry.logs import render
 
 _DESCRIPTION = f"""\
 Scores readings for anomalies. Success and failure carry the same envelope; a failure is also a problem document
@@ -53,6 +54,10 @@ def build_document(
         if (method, path) in known:
             item = paths.setdefault(path, {"parameters": _refs("parameters", REQUEST_ID, TRACEPARENT)})
             item[method] = _operation(operation, path, requests, samples)
+    responses = {str(code): _refusal(code, [text], replies.Problem) for code, text in EVERY_REQUEST.items()}
+    schemas = {**request_schemas(schema, max_batch_rows), **_reply_schemas()}
+    text = render({"paths": paths, "responses": responses, "schemas": schemas}).decode()
+    named = set(re.findall(replies.SCHEMAS + r"(\w+)", text))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -63,10 +68,10 @@ def build_document(
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": {**request_schemas(schema, max_batch_rows), **_reply_schemas()},
+            "schemas": {name: entry for name, entry in schemas.items() if name in named},
             "parameters": parameters(model_name, assets),
             "headers": HEADERS,
-            "responses": {str(code): _refusal(code, [text], replies.Problem) for code, text in EVERY_REQUEST.items()},
+            "responses": responses,
         },
     }  # fmt: skip
 

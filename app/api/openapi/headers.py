@@ -38,9 +38,10 @@ def parameters(model_name: str, assets: Sequence[str]) -> dict[str, Any]:
         REQUEST_ID: _parameter(REQUEST_ID, "header", "Names the request; an odd one is replaced.", _TEXT),
         TRACEPARENT: _parameter(TRACEPARENT, "header", "W3C Trace Context: the trace goes on here.", _TEXT),
         JSON_SIZE: _parameter(JSON_SIZE, "header", _SIZE, _NUMBER),
-        "name": _parameter("name", "path", "The model.", {"enum": [model_name]}),
+        "model": _parameter("name", "path", "The model.", {"enum": [model_name]}),
         "version": _parameter("version", "path", "Its active version.", {**_TEXT, "minLength": 1}),
         "asset": _parameter("asset", "path", "The file.", {"enum": list(assets)}),
+        "file": _parameter("name", "path", "The file.", {**_TEXT, "minLength": 1}),
     }
 
 

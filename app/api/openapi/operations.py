@@ -106,11 +106,11 @@ _VERSION_LINKS = {
 _MODEL = Operation(
     "model", INFERENCE, "The model's metadata",
     {200: _json("Its name, active version, and tensors.", inference.Model)},
-    refusals=_UNKNOWN_MODEL, parameters=("name",),
+    refusals=_UNKNOWN_MODEL, parameters=("model",),
 )  # fmt: skip
 _MODEL_READY = Operation(
     "model_ready", INFERENCE, "Readiness of the model", _ready(inference.ModelReady),
-    refusals=_UNKNOWN_MODEL, parameters=("name",),
+    refusals=_UNKNOWN_MODEL, parameters=("model",),
 )  # fmt: skip
 _INFER = Operation(
     "infer", INFERENCE, "Score readings that come as tensors: all of them, or none",
@@ -119,7 +119,7 @@ _INFER = Operation(
     raises=(
         MalformedBodyError, TensorError, ContractViolationError, RowsRejectedError, TooManyRowsError, *_UNAVAILABLE
     ),
-    refusals=_UNKNOWN_MODEL | _NOT_JSON, parameters=("name", JSON_SIZE),
+    refusals=_UNKNOWN_MODEL | _NOT_JSON, parameters=("model", JSON_SIZE),
 )  # fmt: skip
 
 
@@ -185,6 +185,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         {200: Answer("All workers as one.", {"text/plain": str, "application/openmetrics-text": str})},
     ),
     ("get", "/"): Operation("triage", OPERATION, "The triage page", {200: Answer("A page.", {"text/html": str})}),
+    ("get", "/assets/{name}"): Operation(
+        "triage_asset", OPERATION, "A file of that page",
+        {200: Answer("The file.", {"text/javascript": str, "text/css": str, "image/svg+xml": str})},
+        refusals={404: "The page has no such file."}, parameters=("file",),
+    ),
     ("get", "/openapi.json"): Operation(
         "openapi", OPERATION, "What you read here, as OpenAPI 3.1", {200: Answer("The document.", {JSON: dict})}
     ),
