@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test check lint types lock replay-traffic profile bench image image-test clean
+.PHONY: help serve install test check lint types lock replay-traffic profile bench bench-peers lock-peers bench-report image image-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -56,7 +56,28 @@ profile: $(VENV)/.installed-dev  ## where the time of one prediction goes: a cal
 
 bench: $(VENV)/.installed-dev  ## speed beside an empty Flask route, start-up, memory (needs wrk)
 	$(BIN)/python benchmarks/hot_path.py
+	$(BIN)/python benchmarks/bulk.py
 	$(BIN)/python benchmarks/start_up.py
+
+PEERS := $(patsubst %/requirements.txt,%,$(wildcard benchmarks/peers/*/requirements.txt))
+ARGS ?=
+bench-peers: $(VENV)/.installed-dev  ## this service beside other model servers, each in a .venv of its own (needs wrk)
+	-@$(MAKE) --no-print-directory --keep-going $(PEERS:%=%/.venv/.installed)  # one that fails is named in the table
+	$(BIN)/python benchmarks/peers.py $(ARGS)
+
+benchmarks/peers/%/.venv/.installed: benchmarks/peers/%/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+lock-peers: $(VENV)/.installed-dev  ## refresh the peers' requirements.txt from their requirements.in
+	for peer in $(PEERS); do \
+	  (cd $$peer && $(abspath $(BIN))/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
+	    --no-emit-index-url --no-header requirements.in -o requirements.txt) || exit 1; done
+
+LINES ?= 10000000
+bench-report: $(VENV)/.installed-dev  ## seconds and memory of flask report over LINES (10 million) audit lines
+	$(BIN)/python benchmarks/report_size.py --lines $(LINES)
 
 IMAGE ?= anomaly-service
 ENGINE ?= $(shell command -v docker >/dev/null && docker info >/dev/null 2>&1 && echo docker || echo podman)
@@ -67,4 +88,4 @@ image-test:      ## run the image and check that it behaves: healthy, non-root, 
 	deploy/image-test.sh $(IMAGE) $(ENGINE)
 
 clean:           ## remove what was built
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) benchmarks/peers/*/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

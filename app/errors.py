@@ -179,3 +179,10 @@ class DataError(ServiceError):
             part for part in (f"column {column!r}" if column else "", f"row {row}" if row else "") if part
         )
         super().__init__(f"{source}: {place + ': ' if place else ''}{problem}")
+
+
+# --- the report ---------------------------------------------------------------------------------------------
+
+
+class ReportError(ServiceError):
+    """A question that the audit files cannot answer, such as one about a folder that is not there."""

@@ -6,6 +6,7 @@ import importlib
 import os
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -36,6 +37,7 @@ from app.serving.service import PredictionService
 from app.settings import Settings, load_settings
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, event_logger, route_library_logs
+from app.telemetry.retention import AuditRetention
 from app.telemetry.tally import Tally
 
 EXTENSION = "anomaly"
@@ -74,7 +76,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     signing_key = settings.model_signing_key.get_secret_value().encode() if settings.model_signing_key else None
     registry = Registry(settings.models_dir, schema, signing_key)
     follower = ModelFollower(registry, _chain_builder(settings, schema, rule), log)
-    audit = PredictionLogger(settings.audit_dir)
+    audit = PredictionLogger(settings.audit_dir, settings.audit_rotate_bytes)
+    retention = AuditRetention(
+        settings.audit_dir, log, keep_days=settings.audit_keep_days, keep_bytes=settings.audit_keep_bytes
+    )
     board = WorkerBoard(settings.runtime_dir / "board")
     tally = Tally(schema.names, lambda: follower.chain.bins, settings.runtime_dir / "metrics")
     health = HealthCheck(
@@ -94,7 +99,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         max_entries=settings.max_batch_rows, audit_required=settings.audit_required,
     )  # fmt: skip
     background = Background(
-        follower, health, board, sink, log, tally,
+        follower, health, board, retention, sink, log, tally,
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
     )  # fmt: skip
 
@@ -113,7 +118,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(docs_views(schema, model_name=settings.model_name, max_batch_rows=settings.max_batch_rows))
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
-        _add_commands(app, schema, registry)
+        _add_commands(app, schema, registry, settings.audit_dir)
     else:
         follower.load()
     _start_on_first_request(app, background)
@@ -153,10 +158,10 @@ def _chain_builder(settings: Settings, schema: FeatureSchema, rule: Rule) -> Cha
     )
 
 
-def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry) -> None:
+def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry, audit_dir: Path | None) -> None:
     from app.commands import all_commands
 
-    for command in all_commands(schema, registry):
+    for command in all_commands(schema, registry, audit_dir):
         app.cli.add_command(command)
 
 

@@ -77,6 +77,20 @@ class Settings(BaseModel):
         False,
         description="1: answer 503 rather than give a prediction whose audit line could not be written.",
     )
+    audit_rotate_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=0,
+        description="An audit file that would grow past this is closed and a new one begun; 0: only once a day.",
+    )
+    audit_keep_days: int = Field(
+        30,
+        ge=0,
+        le=100_000,
+        description="Days of audit files kept beside today's; older ones are removed; 0: for ever.",
+    )
+    audit_keep_bytes: int = Field(
+        0, ge=0, description="Most bytes all audit files may hold; beyond it the oldest are removed; 0: no limit."
+    )
     primary_deadline_ms: Duration = Field(250, description="Longest wait for the primary model, ms.")
     fallback_deadline_ms: Duration = Field(100, description="Longest wait for the fallback model, ms.")
     breaker_failures: int = Field(5, ge=1, description="Failures in a row that take a stage out of the chain.")

@@ -1,4 +1,4 @@
-"""`make bench`: what a prediction costs beside an empty Flask route on the same worker, in alternating rounds.
+"""`make bench`: what a prediction costs beside an empty Flask route on the same worker, at several connection counts.
 
 Needs wrk, a public HTTP load generator (Debian: `apt-get install wrk`). Shared machines drift, so the figures to
 quote are the ratios, each taken within one round.
@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,9 +21,13 @@ if __package__ in (None, ""):  # as a script
 
 from app.contract.schema import FeatureSchema
 from benchmarks.own_service import Service, own_service
+from benchmarks.peer_models import make_case
+from benchmarks.processes import cpu_s
+from benchmarks.wrk import post_load
 
 ROOT = Path(__file__).resolve().parents[1]
-EMPTY, PREDICTION = "empty route", "prediction"
+EMPTY, TREES, LINEAR = "empty route", "shipped trees", "linear model"
+CONNECTIONS = (1, 8, 32, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,100 +35,69 @@ class Round:
     """One run of wrk against one server."""
 
     server: str
+    connections: int
     requests_per_s: float
     p50_ms: float
     p99_ms: float
     failures: int
     cpu_us: float
-    """CPU time of all workers per request, user and system."""
+    """CPU time of the server's processes per request, user and system."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the rounds and prints the table; status 1 where any request failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     rounds: list[Round] = []
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        script = _wrk_script(Path(folder))
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        linear = make_case("linear", Path(folder, "linear")).registry
         services = {
             EMPTY: stack.enter_context(own_service(ROOT, app="benchmarks.empty_app:create_empty_app()")),
-            PREDICTION: stack.enter_context(own_service(ROOT)),
+            TREES: stack.enter_context(own_service(ROOT)),
+            LINEAR: stack.enter_context(own_service(ROOT, MODELS_DIR=str(linear))),
         }
         for _ in range(options.rounds):
-            for name, service in services.items():
-                rounds.append(_round(name, service, script, options.connections, options.seconds))
+            for connections in options.connections:
+                rounds += [_round(name, service, connections, options.seconds) for name, service in services.items()]
     print(json.dumps([asdict(entry) for entry in rounds]) if options.json else _table(rounds))
     return 1 if any(entry.failures for entry in rounds) else 0
 
 
-def _wrk_script(folder: Path) -> Path:
-    """The request, as wrk takes it."""
-    body = json.dumps(FeatureSchema().example())
-    script = folder / "post.lua"
-    script.write_text(f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{body}'\n")
-    return script
-
-
-def _round(name: str, service: Service, script: Path, connections: int, seconds: int) -> Round:
-    before = _workers_cpu_s(service.pid)
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), f"{service.url}/predict"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    cpu_s = _workers_cpu_s(service.pid) - before
-    requests = int(_found(r"(\d+) requests in", done))
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", done)
-    return Round(
-        name, float(_found(r"Requests/sec:\s+([\d.]+)", done)), _milliseconds("50%", done), _milliseconds("99%", done),
-        int(failed[1]) if failed else 0, cpu_s / requests * 1e6,
-    )  # fmt: skip
-
-
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    if match is None:
-        raise RuntimeError(f"wrk printed no {pattern}:\n{text}")
-    return match[1]
-
-
-def _milliseconds(percentile: str, text: str) -> float:
-    value = _found(rf"{percentile}\s+([\d.]+(?:us|ms|s))", text)
-    factor = {"us": 1e-3, "ms": 1.0, "s": 1e3}[value.lstrip("0123456789.")]
-    return float(value.rstrip("ums")) * factor
-
-
-def _workers_cpu_s(master: int) -> float:
-    """User and system time of a master's children so far, seconds."""
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    ticks = 0
-    for pid in children:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+def _round(name: str, service: Service, connections: int, seconds: int) -> Round:
+    body = json.dumps(FeatureSchema().example()).encode()
+    before_s = cpu_s(service.pid)
+    load = post_load(f"{service.url}/predict", [body], connections, seconds)
+    cpu_us = (cpu_s(service.pid) - before_s) / load.requests * 1e6
+    return Round(name, connections, load.requests_per_s, load.p50_ms, load.p99_ms, load.failures, cpu_us)
 
 
 def _table(rounds: Sequence[Round]) -> str:
-    lines = ["| server | req/s | p50 ms | p99 ms | server CPU us/request | failures |", "|---|---|---|---|---|---|"]
-    for name in (EMPTY, PREDICTION):
-        mine = [entry for entry in rounds if entry.server == name]
-        middle = [
-            statistics.median(getattr(e, f) for e in mine) for f in ("requests_per_s", "p50_ms", "p99_ms", "cpu_us")
-        ]
-        lines.append(
-            f"| {name} | {middle[0]:.0f} | {middle[1]:.2f} | {middle[2]:.2f} | {middle[3]:.0f} "
-            f"| {sum(e.failures for e in mine)} |"
-        )
-    empty, predicting = ([e.cpu_us for e in rounds if e.server == name] for name in (EMPTY, PREDICTION))
-    ratios = [b / a for a, b in zip(empty, predicting, strict=True)]
-    lines.append(
-        f"\nCPU, prediction over empty route: median {statistics.median(ratios):.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} rounds)"
-    )
+    lines = [
+        "| connections | server | req/s | p50 ms | p99 ms | CPU us/request | CPU over empty route | failures |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for connections in dict.fromkeys(entry.connections for entry in rounds):
+        here = [entry for entry in rounds if entry.connections == connections]
+        empty = [entry.cpu_us for entry in here if entry.server == EMPTY]
+        for name in (EMPTY, TREES, LINEAR):
+            mine = [entry for entry in here if entry.server == name]
+            ratios = [entry.cpu_us / base for entry, base in zip(mine, empty, strict=True)]
+            lines.append(
+                f"| {connections} | {name} | {_middle(mine, 'requests_per_s'):.0f} | {_middle(mine, 'p50_ms'):.2f} "
+                f"| {_middle(mine, 'p99_ms'):.2f} | {_middle(mine, 'cpu_us'):.0f} "
+                f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f}) "
+                f"| {sum(entry.failures for entry in mine)} |"
+            )
     return "\n".join(lines)
+
+
+def _middle(rounds: Sequence[Round], figure: str) -> float:
+    return float(statistics.median(getattr(entry, figure) for entry in rounds))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.processes import free_port, stop, tail
+
 READY_WITHIN_S = 60.0
-STOPPED_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def own_service(root: Path, workers: int = 2, app: str = "app:create_app()", **e
     """
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         audit_dir, log_path = Path(folder, "audit"), Path(folder, "service.log")
-        port = _free_port()
+        port = free_port()
         settings = {
             "HOST": "127.0.0.1",
             "PORT": str(port),
@@ -60,9 +59,9 @@ def own_service(root: Path, workers: int = 2, app: str = "app:create_app()", **e
             _wait_until_ready(service, process, log_path)
             yield service
         finally:
-            status = _stop(process)
+            status = stop(process)
         if status != 0:
-            raise RuntimeError(f"the service ended with status {status}:\n{_tail(log_path)}")
+            raise RuntimeError(f"the service ended with status {status}:\n{tail(log_path)}")
 
 
 def audited_times(audit_dir: Path, prefix: str, count: int) -> bytearray:
@@ -81,11 +80,6 @@ def audited_times(audit_dir: Path, prefix: str, count: int) -> bytearray:
     return times
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def _wait_until_ready(service: Service, process: subprocess.Popen[bytes], log_path: Path) -> None:
     give_up = time.monotonic() + READY_WITHIN_S
     # No proxy: the service is on this machine, whatever the environment says.
@@ -96,18 +90,4 @@ def _wait_until_ready(service: Service, process: subprocess.Popen[bytes], log_pa
                 return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"the service did not become ready:\n{_tail(log_path)}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> int:
-    """Its exit status after SIGTERM; what is left of it after a while is killed."""
-    process.terminate()
-    try:
-        return process.wait(STOPPED_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        return process.wait()
-
-
-def _tail(path: Path, lines: int = 20) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    raise RuntimeError(f"the service did not become ready:\n{tail(log_path)}")

@@ -22,6 +22,7 @@ if __package__ in (None, ""):  # as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.own_service import Service, own_service
+from benchmarks.processes import pss_mb
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKERS = 2
@@ -58,8 +59,7 @@ def _round() -> Round:
     with own_service(ROOT, WORKERS) as service:
         ready_s = time.perf_counter() - start
         worker_back_s = _worker_back_s(service)
-        pss_mb = sum(_pss_mb(pid) for pid in [service.pid, *_workers(service)])
-    return Round(imports_s, ready_s, worker_back_s, pss_mb)
+        return Round(imports_s, ready_s, worker_back_s, pss_mb(service.pid))
 
 
 def _import_s() -> float:
@@ -86,11 +86,6 @@ def _workers(service: Service) -> set[int]:
                 return {worker["pid"] for worker in json.load(reply)["workers"]}
         except OSError:
             time.sleep(POLL_S)
-
-
-def _pss_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def _table(rounds: Sequence[Round]) -> str:

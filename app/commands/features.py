@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import click
 import msgspec
 
-from app.commands.output import as_json, print_json, reported
+from app.commands.output import STDOUT, as_json, destination, print_json, reported
 from app.commands.train import refuse_other_contract
 from app.contract.schema import FeatureSchema, Matrix
 from app.errors import DataError
 
-_STDOUT = "-"
 _CHUNK = 5_000
 
 
@@ -44,38 +40,18 @@ def features_command(schema: FeatureSchema) -> click.Command:
         history = read_history(data, schema)
         rows = build_features(history.frame, schema)
         try:
-            with _destination(output) as file:
+            with destination(output) as file:
                 _write_rows(file, rows, schema)
         except OSError as error:
             raise DataError(output, f"cannot be written: {error.strerror or error}") from error
         for notice in history.notices:
             click.echo(f"{data}: {notice}", err=True)
-        if json and output != _STDOUT:
+        if json and output != STDOUT:
             print_json({"rows": len(rows), "output": output, "notices": history.notices})
         else:
             click.echo(f"{len(rows):,} rows written to {output}", err=True)
 
     return features
-
-
-@contextmanager
-def _destination(output: str) -> Iterator[IO[bytes]]:
-    """A file that appears under its name only when all has been written, or a stream."""
-    path = Path(output).resolve()
-    if output == _STDOUT:
-        with click.open_file(_STDOUT, "wb") as file:
-            yield file
-    elif path.exists() and not path.is_file():  # a pipe or a device: writing to it is all that can be done
-        with path.open("wb") as file:
-            yield file
-    else:
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with draft.open("wb") as file:
-                yield file
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def _write_rows(file: IO[bytes], rows: Matrix, schema: FeatureSchema) -> None:

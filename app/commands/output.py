@@ -1,10 +1,13 @@
-"""What all commands share: `--json`, and errors that are one clear line and exit status 1."""
+"""What all commands share: `--json`, files written whole or not at all, errors that are one line and exit status 1."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, ParamSpec, TypeVar
 
 import click
 import msgspec
@@ -13,6 +16,8 @@ from app.errors import ServiceError
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+STDOUT = "-"
 
 
 def reported(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -36,3 +41,23 @@ def as_json(command: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document on stdout, indented for eyes and parsable all the same."""
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+
+
+@contextmanager
+def destination(output: str) -> Iterator[IO[bytes]]:
+    """A file that appears under its name only when all has been written, or a stream."""
+    path = Path(output).resolve()
+    if output == STDOUT:
+        with click.open_file(STDOUT, "wb") as file:
+            yield file
+    elif path.exists() and not path.is_file():  # a pipe or a device: writing to it is all that can be done
+        with path.open("wb") as file:
+            yield file
+    else:
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with draft.open("wb") as file:
+                yield file
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)

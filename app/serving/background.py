@@ -1,4 +1,4 @@
-"""What a worker does beside answering: follow the registry, test itself, and leave when it cannot go on."""
+"""What a worker does beside answering: follow the registry, test itself, sweep the audit, leave when it must."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
 from app.telemetry.logs import LogSink
+from app.telemetry.retention import AuditRetention
 from app.telemetry.tally import Tally
 
 COUNT_INTERVAL_S = 1.0
@@ -27,6 +28,7 @@ class Background:
         follower: ModelFollower,
         health: HealthCheck,
         board: WorkerBoard,
+        retention: AuditRetention,
         sink: LogSink,
         log: FilteringBoundLogger,
         tally: Tally,
@@ -37,6 +39,7 @@ class Background:
         self._follower = follower
         self._health = health
         self._board = board
+        self._retention = retention
         self._sink = sink
         self._log = log
         self._tally = tally
@@ -90,6 +93,7 @@ class Background:
                 if any(stage.caller.exhausted for stage in self._follower.chain.stages) and self._board.take_leave():
                     self._leave()
                     return
+                self._retention.sweep_if_due()
             except Exception:  # noqa: BLE001 - it must outlive what it watches over; a silent one would read as health
                 self._log.exception("background.failed")
 

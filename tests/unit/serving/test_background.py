@@ -18,6 +18,7 @@ from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
 from app.telemetry.audit import PredictionLogger
+from app.telemetry.retention import AuditRetention
 from tests.conftest import draft_of
 from tests.fakes import ConstantModel, MemorySink, logger, started_tally
 from tests.unit.serving.test_board import report
@@ -47,6 +48,7 @@ class World:
             self.follower,
             self.health,
             self.board,
+            AuditRetention(folder / "audit", log, keep_days=1, keep_bytes=0),
             self.sink,
             log,
             tally,
@@ -122,6 +124,16 @@ def test_a_worker_whose_model_hangs_again_and_again_leaves(
     finally:
         ConstantModel.unhindered.set()
         signal.signal(signal.SIGTERM, before)
+
+
+def test_it_sweeps_the_audit(world: World, tmp_path: Path) -> None:
+    """Files that are older than the audit is kept for go, without anybody asking."""
+    old = tmp_path / "audit" / "predictions-20200101-1.jsonl"
+    old.parent.mkdir()
+    old.write_text("old\n")
+    world.background.start()
+    wait_until(lambda: not old.exists())
+    wait_until(lambda: bool(world.sink.named("audit.removed")))
 
 
 def test_stopping_leaves_the_board(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -237,3 +238,69 @@ def test_checking_writes_nothing(logger: PredictionLogger, folder: Path) -> None
     """A self-test leaves no line behind."""
     logger.check()
     assert lines(folder) == []
+
+
+@pytest.fixture
+def small_files(folder: Path) -> Iterator[PredictionLogger]:
+    """A logger whose files hold 10 bytes."""
+    made = PredictionLogger(folder, rotate_bytes=10)
+    yield made
+    _close(made)
+
+
+def numbered(folder: Path) -> dict[str, str]:
+    """The files' contents by what stands behind the process id in their names."""
+    return {path.name.split(f"-{os.getpid()}")[1]: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_full_file_is_followed_by_a_new_one(small_files: PredictionLogger, folder: Path) -> None:
+    """Before it would grow past its size; what is larger than that gets a file of its own, whole."""
+    for line in (b"1234", b"5678", b"9", b"a very long line", b"b"):
+        small_files.append([line])
+    assert numbered(folder) == {
+        ".jsonl": "1234\n5678\n", "-1.jsonl": "9\n", "-2.jsonl": "a very long line\n", "-3.jsonl": "b\n",
+    }  # fmt: skip
+
+
+def test_a_new_process_of_the_same_id_fills_what_has_room(small_files: PredictionLogger, folder: Path) -> None:
+    """In a container that was restarted; a name that was packed is not used again, since packing would fail then."""
+    small_files.append([b"12345678"])
+    small_files.append([b"1"])
+    again = PredictionLogger(folder, rotate_bytes=10)
+    again.append([b"2"])
+    _close(again)
+    assert numbered(folder) == {".jsonl": "12345678\n", "-1.jsonl": "1\n2\n"}
+    (full,) = folder.glob(f"*-{os.getpid()}.jsonl")
+    full.rename(full.with_suffix(".jsonl.gz"))
+    third = PredictionLogger(folder, rotate_bytes=10)
+    third.append([b"3"])
+    _close(third)
+    assert numbered(folder) == {".jsonl.gz": "12345678\n", "-1.jsonl": "1\n2\n3\n"}
+
+
+def test_a_new_day_counts_from_nought(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number is one of the day."""
+    monkeypatch.setattr(audit, "time", clock := FakeTime())
+    logger = PredictionLogger(folder, rotate_bytes=2)
+    for _ in range(3):
+        logger.append([b"1"])
+    clock.now += SECONDS_PER_DAY
+    logger.append([b"2"])
+    names = sorted(path.name.replace(f"-{os.getpid()}", "") for path in folder.iterdir())
+    assert names == [
+        "predictions-20241004-1.jsonl", "predictions-20241004-2.jsonl",
+        "predictions-20241004.jsonl", "predictions-20241005.jsonl",
+    ]  # fmt: skip
+    _close(logger)
+
+
+def test_a_file_that_somebody_holds_for_himself_is_not_waited_for(folder: Path) -> None:
+    """It may be about to be removed."""
+    folder.mkdir(parents=True)
+    path = folder / f"predictions-{time.strftime('%Y%m%d', time.gmtime())}-{os.getpid()}.jsonl"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        logger = PredictionLogger(folder)
+        logger.append([b"a"])
+    assert numbered(folder) == {".jsonl": "", "-1.jsonl": "a\n"}
+    _close(logger)

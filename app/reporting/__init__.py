@@ -1,0 +1,1 @@
+"""What the audit files answer: how many failed and why, when accuracy fell, latency, degradation, drift."""
