@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from app.factory import create_app
 
 __all__ = ["create_app"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from app.api.feedback import feedback_views
 from app.api.health import health_views
 from app.api.lean import LeanFlask
 from app.api.metrics import metrics_views
-from app.api.open_inference import open_inference_views
+from app.api.open_inference import add_open_inference_views
 from app.api.predict import add_predict_views, failure_members
 from app.contract.inference import InferenceReader
 from app.contract.schema import FeatureSchema
@@ -31,6 +31,7 @@ from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
 from app.serving.feedback import FeedbackService
 from app.serving.gauges import StateGauges
 from app.serving.health import HealthCheck
+from app.serving.quarantine import Quarantine
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
@@ -75,7 +76,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     log = event_logger(sink, settings.log_level)
     signing_key = settings.model_signing_key.get_secret_value().encode() if settings.model_signing_key else None
     registry = Registry(settings.models_dir, schema, signing_key)
-    follower = ModelFollower(registry, _chain_builder(settings, schema, rule), log)
+    quarantine = Quarantine(settings.runtime_dir / "quarantine")
+    follower = ModelFollower(registry, _chain_builder(settings, schema, rule), quarantine, log)
     audit = PredictionLogger(settings.audit_dir, settings.audit_rotate_bytes)
     retention = AuditRetention(
         settings.audit_dir, log, keep_days=settings.audit_keep_days, keep_bytes=settings.audit_keep_bytes
@@ -106,11 +108,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = LeanFlask("app", static_folder=None)
     app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
     add_predict_views(app, service, settings.max_body_bytes)
-    app.register_blueprint(
-        open_inference_views(
-            service, health, follower, schema, model_name=settings.model_name, max_body_bytes=settings.max_body_bytes
-        )
-    )
+    add_open_inference_views(
+        app, service, health, follower, schema,
+        model_name=settings.model_name, max_body_bytes=settings.max_body_bytes,
+    )  # fmt: skip
     environment = current_environment()
     app.register_blueprint(health_views(health, follower, environment))
     app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))

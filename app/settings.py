@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 
 from app.errors import SettingsError
 
+VERSION = "0.1.0"
+"""Of the service; a model's is another matter."""
+
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """`module:name`, importable from the working directory or the environment."""
 

@@ -37,8 +37,8 @@ class _Status(NamedTuple):
 STATUSES: Mapping[type[ServiceError], _Status] = {
     MalformedBodyError: _Status(400, "malformed-body"),
     ContractViolationError: _Status(422, "contract-violated"),
-    FeedbackRefusedError: _Status(422, "feedback-refused"),
     TensorError: _Status(400, "malformed-tensors"),
+    FeedbackRefusedError: _Status(422, "feedback-refused"),
     RowsRejectedError: _Status(422, "contract-violated"),
     TooManyRowsError: _Status(413, "too-many-rows"),
     AllStagesFailedError: _Status(503, "all-stages-failed", retry=True),
@@ -96,7 +96,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
 def items_of(error: ServiceError) -> list[ErrorItem]:
     """Every single problem that an error tells of."""
     if isinstance(error, ContractViolationError | FeedbackRefusedError):
-        return error_items(error.rejected.problems)
+        return error_items(error.rejected.problems if error.rejected is not None else ())
     return row_items(error.rejected) if isinstance(error, RowsRejectedError) else []
 
 

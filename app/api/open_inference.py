@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, request
 from werkzeug.exceptions import BadRequest, NotFound
 
-from app import __version__
-from app.api.exchange import BINARY, UNCACHED, Reply, read_tensor_body, reply, request_context, respond
+from app.api import inference_replies
+from app.api.exchange import BINARY, UNCACHED, Environ, Reply, read_tensor_body, reply, request_context, respond
 from app.api.inference_reply import inference_reply
+from app.api.lean import LeanFlask
 from app.contract.inference import OUTPUTS
 from app.contract.schema import FeatureSchema
 from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
+from app.settings import VERSION
 
 JSON_SIZE = "Inference-Header-Content-Length"
 
 
-def open_inference_views(
+def add_open_inference_views(
+    app: LeanFlask,
     service: PredictionService,
     check: HealthCheck,
     follower: ModelFollower,
@@ -27,7 +31,7 @@ def open_inference_views(
     *,
     model_name: str,
     max_body_bytes: int,
-) -> Blueprint:
+) -> None:
     """The protocol's endpoints for the one model under the name `model_name`; its only version is the active one."""
     views = Blueprint("open_inference", __name__, url_prefix="/v2")
 
@@ -40,7 +44,7 @@ def open_inference_views(
 
     @views.get("")
     def server() -> Reply:
-        return _respond({"name": "anomaly-service", "version": __version__, "extensions": ["binary_tensor_data"]})
+        return _respond({"name": "anomaly-service", "version": VERSION, "extensions": ["binary_tensor_data"]})
 
     @views.get("/health/live")
     def live() -> Reply:
@@ -64,21 +68,24 @@ def open_inference_views(
 
     @views.post("/models/<name>/infer")
     @views.post("/models/<name>/versions/<version>/infer")
-    def infer(name: str, version: str | None = None) -> Reply:
+    def infer_with(name: str, version: str | None = None) -> Reply:
         find(name, version)
-        environ = request.environ
+        return infer(request.environ)
+
+    def infer(environ: Environ) -> Reply:
         context = request_context(environ)
-        asked, batch = service.infer(read_tensor_body(environ, max_body_bytes), _json_size(), context)
+        asked, batch = service.infer(read_tensor_body(environ, max_body_bytes), _json_size(environ), context)
         body, json_size = inference_reply(asked, batch, model_name=model_name, request_id=context.request_id)
         if json_size is None:
             return reply(environ, body, 200, "application/json")
         return reply(environ, body, 200, BINARY, [(JSON_SIZE, str(json_size))])
 
-    return views
+    app.register_blueprint(views)
+    app.post_directly(f"/v2/models/{model_name}/infer", infer)
 
 
-def _json_size() -> int | None:
-    size = request.environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")
+def _json_size(environ: Environ) -> int | None:
+    size = environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")
     if size is None:
         return None
     if not (size.isascii() and size.isdigit() and len(size) < 20):
@@ -86,7 +93,7 @@ def _json_size() -> int | None:
     return int(size)
 
 
-def _respond(document: dict[str, Any], status: int = 200) -> Reply:
+def _respond(document: Mapping[str, Any], status: int = 200) -> Reply:
     return respond(request.environ, document, status, UNCACHED)
 
 
@@ -96,7 +103,7 @@ def _readiness(check: HealthCheck, members: dict[str, Any]) -> Reply:
     return _respond({**members, "ready": False, "error": "Not ready; GET /health says why"}, 503)
 
 
-def _metadata(name: str, version: str | None, schema: FeatureSchema) -> dict[str, Any]:
+def _metadata(name: str, version: str | None, schema: FeatureSchema) -> inference_replies.Model:
     return {
         "name": name,
         "versions": [version] if version is not None else [],

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from app.contract.body import strict_json
-from app.contract.tensors import Values, json_values, json_values_quickly
+from app.contract.tensors import Values, json_values, numbers
 from app.errors import TensorError
 
 _NAME_LENGTH_SHOWN = 100
@@ -84,7 +84,8 @@ class Document(msgspec.Struct, Generic[Data], frozen=True):
 Parsed = tuple[Document[Any], list[Values | None]]
 """A request, and the values of each input; None for one whose values are not in the JSON."""
 
-_decoder = msgspec.json.Decoder(Document[msgspec.Raw])
+_flat_decoder = msgspec.json.Decoder(Document[list[float]])
+_nested_decoder = msgspec.json.Decoder(Document[list[list[float]]])
 _encoder = msgspec.json.Encoder()
 
 
@@ -99,21 +100,29 @@ def read_request(content: bytes) -> Parsed:
 
 def _read_quickly(content: bytes) -> Parsed | None:
     """None where anything is out of the ordinary, be it wrong or not."""
+    decoder: msgspec.json.Decoder[Document[Any]] = _nested_decoder if b"[[" in content else _flat_decoder
     try:
-        document = _decoder.decode(content)
-        values: list[Values | None] = []
-        for tensor in document.inputs:
-            found = json_values_quickly(tensor.data, tensor.shape) if isinstance(tensor.data, msgspec.Raw) else None
-            if found is None and tensor.binary_size is None:
-                return None
-            values.append(found)
+        document = decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     # The decoder lets the last of two equal keys win. Written anew, the document then has fewer quotes; only an
     # escaped one could make up for that.
-    if b"\\" in content or _encoder.encode(document).count(b'"') != content.count(b'"'):
+    if b"\\" in content or _quotes(document) != content.count(b'"'):
         return None
+    values: list[Values | None] = []
+    for tensor in document.inputs:
+        found = None if tensor.data is UNSET else numbers(tensor.data, tensor.shape)
+        if found is None and tensor.data is not UNSET:
+            return None
+        values.append(found)
     return document, values
+
+
+def _quotes(document: Document[Any]) -> int:
+    """How many quotes the document has when written without escapes; those of the data are only its keys'."""
+    bare = [msgspec.structs.replace(tensor, data=UNSET) for tensor in document.inputs]
+    keys = sum(tensor.data is not UNSET for tensor in document.inputs)
+    return _encoder.encode(msgspec.structs.replace(document, inputs=bare)).count(b'"') + 2 * keys
 
 
 def _read_carefully(content: bytes) -> Parsed:

@@ -159,9 +159,10 @@ class FeatureSchema:
 
     def check_matrix(self, matrix: Matrix) -> Readings:
         """The readings in a matrix, shape (n, number of features)."""
-        good = ((matrix >= self.lows) & (matrix <= self.highs)).all(axis=1)
-        if good.all():
+        within = (matrix >= self.lows) & (matrix <= self.highs)
+        if within.all():
             return Readings(matrix)
+        good = within.all(axis=1)
         rejected = {
             int(row): Rejected(tuple(self._row_problems(matrix[row].tolist()))) for row in np.flatnonzero(~good)
         }

@@ -7,11 +7,10 @@ that would change a value.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,29 +26,19 @@ DATATYPES: Mapping[str, np.dtype[Any]] = {
 _EXACT_BELOW = 2.0**53
 """Whole numbers smaller than this are 64-bit floats to the last digit."""
 
-_numbers = msgspec.json.Decoder(list[float])
-_nested_numbers = msgspec.json.Decoder(list[list[float]])
-
 Values = NDArray[Any]
 """A tensor's values in row-major order, shape (n,): float64, or Python objects where some are no numbers."""
 
 
-def json_values_quickly(data: msgspec.Raw, shape: Sequence[int]) -> Values | None:
-    """The values of a JSON array of nothing but numbers; None where only the careful way can tell what it is.
-
-    Raises whatever msgspec raises over anything else.
-    """
-    flat: Any
-    if bytes(memoryview(data)[:2]) == b"[[":
-        rows = _nested_numbers.decode(data)
-        if len(shape) != 2 or len(rows) != shape[0] or set(map(len, rows)) - {shape[1]}:
+def numbers(data: list[Any], shape: Sequence[int]) -> Values | None:
+    """The values of an array of numbers, or of arrays of numbers; None where that is not its shape."""
+    flat: Iterable[float] = data
+    count = len(data)
+    if count and isinstance(data[0], list):
+        if len(shape) != 2 or count != shape[0] or set(map(len, data)) != {shape[1]}:
             return None
-        flat = chain.from_iterable(rows)
-    else:
-        flat = _numbers.decode(data)
-        if len(flat) != math.prod(shape):
-            return None
-    return np.fromiter(flat, np.float64, math.prod(shape))
+        flat, count = chain.from_iterable(data), shape[0] * shape[1]
+    return np.fromiter(flat, np.float64, count) if count == math.prod(shape) else None
 
 
 def json_values(data: object, shape: Sequence[int], title: str) -> Values:

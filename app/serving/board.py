@@ -136,7 +136,7 @@ class WorkerBoard:
         found: list[tuple[WorkerReport, Pulse]] = []
         for path in self.folder.glob("*.json"):
             pid = int(path.stem)
-            if not _alive(pid):
+            if not alive(pid):
                 path.unlink(missing_ok=True)
                 path.with_suffix(".pulse").unlink(missing_ok=True)
                 continue
@@ -159,7 +159,8 @@ def _unpacked(record: bytes | mmap.mmap) -> Pulse:
     return Pulse(at, failures, success) if at else Pulse(None, 0, None)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from app.contract.problems import Rejected
 from app.contract.schema import FeatureSchema, Readings, Row
@@ -71,16 +72,16 @@ class Recorder:
         rejected = self._rejected_rows(batch.readings.rejected, context)
         served = len(batch.scores) > 0
         record = self._batch_served(batch, context)
-        problem = self._audited([*([_encoder.encode(record)] if served else []), *rejected])
+        problem = self._audited([*([record.line()] if served else []), *rejected])
         if problem is not None and self._audit_required and served:
             error = _withheld(problem)
             failed = self._batch_failed(error, batch.readings, context)
-            self._unanswered(_encoder.encode(failed.without_rows()), failed.count, context)
+            self._unanswered(failed.without_rows().line(), failed.count, context)
             raise error
         self._log("WARNING", *rejected)
         self._count_rejected(batch.readings.rejected.values())
         if served:
-            self._log("INFO", _encoder.encode(record.without_rows()))
+            self._log("INFO", record.without_rows().line())
             self._board.beat(time.time(), success=True)
             self._tally.batch_answered(
                 batch.model_used, batch.model_version, batch.readings.rows, batch.scores, batch.latency_ms / 1000
@@ -108,10 +109,10 @@ class Recorder:
         """Records a batch whose rows no stage could answer."""
         record = self._batch_failed(error, readings, context)
         rejected = self._rejected_rows(readings.rejected, context)
-        self._audited([_encoder.encode(record), *rejected])
+        self._audited([record.line(), *rejected])
         self._log("WARNING", *rejected)
         self._count_rejected(readings.rejected.values())
-        self._unanswered(_encoder.encode(record.without_rows()), record.count, context)
+        self._unanswered(record.without_rows().line(), record.count, context)
 
     def _unanswered(self, line: bytes, readings: int, context: RequestContext) -> None:
         self._log("ERROR", line)
@@ -124,6 +125,8 @@ class Recorder:
 
     def _audited(self, lines: Sequence[bytes]) -> str | None:
         """Appends to the audit; gives the reason where that failed."""
+        if not lines:
+            return None
         try:
             self._audit.append(lines)
         except OSError as error:
@@ -196,7 +199,7 @@ class Recorder:
     def _columns(self, readings: Readings) -> dict[str, Any]:
         return {
             "count": len(readings.rows),
-            "features": dict(zip(self._names, readings.rows.T.tolist(), strict=True)),
+            "features": dict(zip(self._names, np.ascontiguousarray(readings.rows.T), strict=True)),
             "positions": list(readings.positions) if readings.rejected else None,
         }
 

@@ -12,6 +12,7 @@ from app.model.bundle import Bundle
 from app.model.registry import Registry
 from app.model.stages import PRIMARY
 from app.serving.chain import Chain, ChainBuilder
+from app.serving.quarantine import Quarantine
 
 RETRY_S = 60.0
 """A version that could not be served whole is tried again this often: a model may stop hanging, a volume come back."""
@@ -24,11 +25,13 @@ class ModelFollower:
         self,
         registry: Registry,
         builder: ChainBuilder,
+        quarantine: Quarantine,
         log: FilteringBoundLogger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self._builder = builder
+        self._quarantine = quarantine
         self._log = log
         self._clock = clock
         self._loaded: Bundle | None = None
@@ -59,13 +62,13 @@ class ModelFollower:
         stamp = self._registry.pointer_stamp()
         loaded, self._loaded = self._loaded, None
         if loaded is not None and stamp == self._stamp:
-            self._serve(self._builder.build(loaded))
+            self._serve(self._proven(loaded.version, lambda: loaded)[0])
         else:
             self._stamp = stamp
             chain, refusal = self._built()
             if loaded is not None and (chain.version is None or chain.absent):
                 self._refuse(refusal or _reasons(chain), loaded.version)
-                chain = self._builder.build(loaded)
+                chain, _ = self._proven(loaded.version, lambda: loaded)
             self._serve(chain)
         self._retry_at = self._clock() + RETRY_S
 
@@ -111,10 +114,20 @@ class ModelFollower:
     def _built(self) -> tuple[Chain, str | None]:
         """The chain of the active version; where that is the rule alone, why."""
         try:
-            bundle = self._active_bundle()
+            version = self._registry.active()
+            if version is None:
+                return self._builder.build(None), "no active model version"
+            return self._proven(version, lambda: self._registry.load(version))
         except (BundleError, RegistryError) as error:
             return self._builder.build(None, str(error)), str(error)
-        return self._builder.build(bundle), None if bundle else "no active model version"
+
+    def _proven(self, version: str, load: Callable[[], Bundle]) -> tuple[Chain, str | None]:
+        """The chain of a version unless it is known to kill whoever tries it; where that is the rule alone, why."""
+        verdict = self._quarantine.verdict(version, self._stamp)
+        if verdict is not None:
+            return self._builder.build(None, verdict), verdict
+        with self._quarantine.proving(version):
+            return self._builder.build(load()), None
 
     def _swap(self, chain: Chain) -> None:
         retired = self.chain

@@ -43,16 +43,16 @@ class PredictionLogger:
         """Writes rendered lines (without newlines) in one append. Raises `OSError`."""
         if self.folder is None:
             return
-        data = b"\n".join(lines) + b"\n"
+        data = b"\n".join(lines)  # a single line, which may be a batch of megabytes, is not copied
         with self._lock:
-            self._open(self.folder, len(data))
-            if self._torn:
-                data = b"\n" + data
-            written = os.write(self._fd, data)
+            self._open(self.folder, len(data) + 1)
+            parts = [b"\n", data, b"\n"] if self._torn else [data, b"\n"]
+            size = sum(map(len, parts))
+            written = os.writev(self._fd, parts)
             self._size += written
-            self._torn = written != len(data)
+            self._torn = written != size
             if self._torn:
-                raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted")
+                raise OSError(errno.ENOSPC, f"only {written} of {size} bytes fitted")
 
     def check(self) -> None:
         """Whether a record could be written now, as far as one can tell without writing. Raises `OSError`."""

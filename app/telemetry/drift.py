@@ -36,10 +36,13 @@ class FeatureBins:
 
     def count(self, rows: Matrix) -> list[Counts]:
         """Per feature how many of `rows`, shape (n, number of features), fall into each of its bins."""
-        return [
-            np.bincount(np.searchsorted(edges, column, side="right"), minlength=len(edges) + 1).astype(np.float64)
-            for edges, column in zip(self.inner_edges, rows.T, strict=True)
-        ]
+        # For a handful of edges, counting who is beyond each is several times quicker than searching for each row.
+        columns = np.ascontiguousarray(rows.T)
+        beyond = (
+            [len(rows), *(np.count_nonzero(column >= edge) for edge in edges), 0]
+            for edges, column in zip(self.inner_edges, columns, strict=True)
+        )
+        return [-np.diff(np.array(counts, dtype=np.float64)) for counts in beyond]
 
 
 def population_stability_index(counts: Sequence[float], ratios: Sequence[float]) -> float:

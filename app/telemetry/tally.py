@@ -11,6 +11,7 @@ from collections import Counter as Multiset
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -35,6 +36,9 @@ _MOST_NOTES = 20_000
 
 Note = tuple[str, str | None, Row, float, float]
 """One answered reading: stage, version, row, score, seconds."""
+
+BatchNote = tuple[str, str | None, Matrix, Sequence[float], float]
+"""The readings of one request that were answered together: the same, of many."""
 
 
 class TrafficReport(msgspec.Struct, frozen=True):
@@ -68,6 +72,8 @@ class Tally:
         self._folder = folder
         self._clock = clock
         self._notes: deque[Note] = deque()
+        self._batch_notes: deque[BatchNote] = deque()
+        self._batch_rows = 0
         self._flushing = threading.Lock()
         self._traffic = RecentMinutes(len(OUTCOMES) + len(CONFUSION) + _DURATIONS, clock)
         self._violations: Multiset[str] = Multiset()
@@ -94,8 +100,10 @@ class Tally:
         self, stage: str, version: str | None, rows: Matrix, scores: Sequence[float], duration_s: float
     ) -> None:
         """Many readings of one request were answered together."""
-        with self._flushing:
-            self._count(stage, version, rows, np.array(scores), np.array([duration_s]))
+        self._batch_notes.append((stage, version, rows, scores, duration_s))
+        self._batch_rows += len(rows)
+        if self._batch_rows > _MOST_NOTES:
+            self.flush()
 
     def failed(self, readings: int, duration_s: float) -> None:
         """No stage could answer the readings of a request."""
@@ -140,13 +148,13 @@ class Tally:
     def flush(self) -> None:
         """Counts what was noted since the last time."""
         with self._flushing:
-            groups: dict[tuple[str, str | None], list[Note]] = {}
-            for _ in range(len(self._notes)):
-                note = self._notes.popleft()
-                groups.setdefault(note[:2], []).append(note)
-            for (stage, version), notes in groups.items():
+            for (stage, version), notes in _grouped(self._notes).items():
                 _, _, rows, scores, durations = zip(*notes, strict=True)
                 self._count(stage, version, np.array(rows), np.array(scores), np.array(durations))
+            self._batch_rows = 0
+            for (stage, version), notes in _grouped(self._batch_notes).items():
+                _, _, rows, scores, durations = zip(*notes, strict=True)
+                self._count(stage, version, np.concatenate(rows), np.concatenate(scores), np.array(durations))
 
     def _count(self, stage: str, version: str | None, rows: Matrix, scores: Counts, durations_s: Counts) -> None:
         self.instruments.requests.labels(stage).inc(len(rows))
@@ -186,3 +194,12 @@ class Tally:
             [recent.total().astype(int).tolist() for recent in self._binned],
             dict(self._violations.most_common(20)),
         )
+
+
+def _grouped(notes: deque[Any]) -> dict[tuple[str, str | None], list[Any]]:
+    """Takes all notes, by their stage and version."""
+    groups: dict[tuple[str, str | None], list[Any]] = {}
+    for _ in range(len(notes)):
+        note = notes.popleft()
+        groups.setdefault(note[:2], []).append(note)
+    return groups

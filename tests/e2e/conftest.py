@@ -170,6 +170,14 @@ class Service:
         """The end of what it said, for a failing test."""
         return "\n".join(path.read_text(errors="replace")[-4000:] for path in (self._stdout, self._stderr))
 
+    def answers(self) -> bool:
+        """Whether it answers at all; fails where it has left."""
+        assert self.process.poll() is None, f"the service left with exit status {self.process.returncode}"
+        try:
+            return self.request("GET", "/health").status in (200, 503)
+        except (OSError, http.client.HTTPException):
+            return False
+
     def _ready(self) -> bool:
         assert self.process.poll() is None, f"the service left with exit status {self.process.returncode}"
         try:
@@ -226,10 +234,10 @@ def start_service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) ->
     """Starts services with settings of their own, and ends them with the test."""
     started: list[Service] = []
 
-    def start(**env: str) -> Service:
+    def start(*, wait: bool = True, **env: str) -> Service:
         service = Service(tmp_path_factory.mktemp("service"), models_dir, **env)
         started.append(service)
-        return service.start()
+        return service.start(wait=wait)
 
     yield start
     for service in started:

@@ -12,8 +12,10 @@ ALLOWED = {
     # the web: Flask and what it stands on
     "flask", "werkzeug", "jinja2", "markupsafe", "click", "itsdangerous", "blinker", "gunicorn",
     # values, settings, telemetry
-    "msgspec", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection",
+    "msgspec", "orjson", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection",
     "structlog", "prometheus_client",
+    # what structlog and numpy take where a test's or a tool's packages have brought it
+    "rich", "pygments", "attr", "charset_normalizer",
     # models: scikit-learn, what it stands on, and the compiled forms
     "sklearn", "numpy", "scipy", "joblib", "threadpoolctl", "narwhals", "packaging", "cloudpickle", "treelite",
 }  # fmt: skip

@@ -8,7 +8,6 @@ from typing import Any, get_type_hints, is_typeddict
 
 import msgspec
 
-from app import __version__
 from app.api import inference_replies, replies
 from app.api.errors import STATUSES, items_of
 from app.api.exchange import BINARY
@@ -20,6 +19,7 @@ from app.api.openapi.samples import sample_errors
 from app.api.problem import PROBLEM_JSON, problem_body
 from app.contract.schema import FeatureSchema
 from app.errors import ServiceError
+from app.settings import VERSION
 from app.telemetry.logs import render
 
 _DESCRIPTION = f"""\
@@ -61,7 +61,7 @@ def build_document(
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "anomaly-service", "version": __version__, "description": _DESCRIPTION,
+            "title": "anomaly-service", "version": VERSION, "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],

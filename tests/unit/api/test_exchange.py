@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.api import exchange
-from app.api.exchange import Environ, read_json_body, request_context, respond
+from app.api.exchange import Environ, read_json_body, read_tensor_body, request_context, respond
 from app.serving.prediction import sane_request_id
 
 LIMIT = 100
@@ -96,11 +98,48 @@ def test_what_is_said_to_be_something_else_is_not_read(content_type: str) -> Non
     assert len(str(caught.value.description)) < 300
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "x" * 5000])
-def test_an_encoded_body_is_not_read(encoding: str) -> None:
-    """A compressed body can be far larger than it looks; no client of this service needs one."""
-    with asked(HTTP_CONTENT_ENCODING=encoding) as environ, pytest.raises(UnsupportedMediaType):
-        read_json_body(environ, LIMIT)
+@pytest.mark.parametrize("read", [read_json_body, read_tensor_body])
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("GZIP", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_a_compressed_body_is_decompressed(
+    read: Callable[[Environ, int], bytes], encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    """Within the limit of an uncompressed one."""
+    largest = b"[" + b" " * (LIMIT - 2) + b"]"
+    with asked(compress(largest), HTTP_CONTENT_ENCODING=encoding) as environ:
+        assert read(environ, LIMIT) == largest
+    larger = compress(largest + b" ")
+    with asked(larger, HTTP_CONTENT_ENCODING=encoding) as environ, pytest.raises(RequestEntityTooLarge):
+        read(environ, LIMIT)
+
+
+@pytest.mark.parametrize("read", [read_json_body, read_tensor_body])
+@pytest.mark.parametrize("encoding", ["br", "deflate, gzip", "x" * 5000])
+def test_a_body_encoded_in_a_way_nobody_here_knows_is_not_read(
+    read: Callable[[Environ, int], bytes], encoding: str
+) -> None:
+    """Nor is any of it taken from the stream."""
+    with asked(HTTP_CONTENT_ENCODING=encoding) as environ:
+        with pytest.raises(UnsupportedMediaType):
+            read(environ, LIMIT)
+        assert environ["wsgi.input"].tell() == 0
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/octet-stream", "Application/Octet-Stream", "application/json", "", None]
+)
+def test_tensors_may_be_bytes_or_json(content_type: str | None) -> None:
+    """Clients of the Open Inference Protocol say the one, the other, or nothing."""
+    with asked(CONTENT_TYPE=content_type) as environ:
+        assert read_tensor_body(environ, LIMIT) == b"{}"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data", "application/octet-stream-x"])
+def test_tensors_are_nothing_else(content_type: str) -> None:
+    """415, as for JSON."""
+    with asked(CONTENT_TYPE=content_type) as environ, pytest.raises(UnsupportedMediaType):
+        read_tensor_body(environ, LIMIT)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", None])

@@ -16,6 +16,7 @@ from app.model.registry import Registry
 from app.serving.background import Background
 from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
+from app.serving.quarantine import Quarantine
 from app.serving.reload import ModelFollower
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.retention import AuditRetention
@@ -32,7 +33,7 @@ class World:
     def __init__(self, registry: Registry, schema: FeatureSchema, folder: Path) -> None:
         self.sink = MemorySink()
         log, tally = logger(self.sink), started_tally()
-        self.follower = ModelFollower(registry, builder(schema), log)
+        self.follower = ModelFollower(registry, builder(schema), Quarantine(folder / "quarantine"), log)
         self.board = WorkerBoard(folder / "board")
         self.health = HealthCheck(
             self.follower,

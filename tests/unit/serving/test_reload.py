@@ -9,6 +9,7 @@ import pytest
 
 from app.contract.schema import FeatureSchema
 from app.model.registry import Registry
+from app.serving.quarantine import Quarantine
 from app.serving.reload import ModelFollower
 from tests.conftest import draft_of
 from tests.fakes import Clock, ConstantModel, MemorySink, logger
@@ -22,7 +23,12 @@ def sink() -> MemorySink:
 
 @pytest.fixture
 def follower(registry: Registry, schema: FeatureSchema, sink: MemorySink) -> ModelFollower:
-    return ModelFollower(registry, builder(schema), logger(sink))
+    return follower_of(registry, schema, sink, Clock())
+
+
+def follower_of(registry: Registry, schema: FeatureSchema, sink: MemorySink, clock: Clock) -> ModelFollower:
+    quarantine = Quarantine(registry.folder / ".quarantine")
+    return ModelFollower(registry, builder(schema), quarantine, logger(sink), clock)
 
 
 def serving(follower: ModelFollower) -> ModelFollower:
@@ -186,7 +192,9 @@ def test_a_repaired_version_is_taken_up_by_itself_after_a_while(
 ) -> None:
     """A volume that came back needs no hand."""
     clock = Clock()
-    follower = ModelFollower(registry, builder(schema), logger(sink), clock)
+    follower = ModelFollower(
+        registry, builder(schema), Quarantine(registry.folder / ".quarantine"), logger(sink), clock
+    )
     good = (registry.folder / version / "primary.joblib").read_bytes()
     corrupt(registry, version, "primary.joblib")
     serving(follower)
@@ -233,7 +241,9 @@ def test_a_version_that_hung_in_its_proof_does_not_stand_in_the_way_of_the_next(
     """Nor is it tried again while it hangs: each try would leave another thread behind."""
     monkeypatch.setattr("app.serving.chain.PROOF_DEADLINE_S", 0.05)
     clock = Clock()
-    follower = ModelFollower(registry, builder(schema), logger(sink), clock)
+    follower = ModelFollower(
+        registry, builder(schema), Quarantine(registry.folder / ".quarantine"), logger(sink), clock
+    )
     serving(follower)
     hanging = registry.register(draft_of(schema, primary=ConstantModel()))
     registry.activate(hanging)

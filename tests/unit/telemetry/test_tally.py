@@ -53,6 +53,16 @@ def test_a_batch_is_one_request_of_many_readings(tally: Tally) -> None:
     assert counted(tally, "feature_rows_total", feature="lag_1") == 3
 
 
+def test_batches_are_counted_together(tally: Tally) -> None:
+    """Of any size, and each with its own time; many rows are not kept until somebody asks."""
+    for rows in (1, 5, 20_000):
+        tally.batch_answered("primary", "v1", np.array([ROW] * rows), [0.5] * rows, 0.004)
+    assert tally.instruments.requests.labels("primary")._value.get() == 20_006
+    assert counted(tally, "prediction_requests_total", outcome="primary") == 20_006
+    assert counted(tally, "prediction_duration_seconds_count") == 3
+    assert counted(tally, "feature_rows_total", feature="lag_1", bin="1") == 20_006
+
+
 @given(st.lists(st.sampled_from(["primary", "fallback", "baseline"]), max_size=30))
 def test_one_by_one_or_together_the_counts_are_the_same(stages: list[str]) -> None:
     """Whatever the order of stages and flushes."""
