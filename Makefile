@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test check lint types lock replay-traffic profile bench bench-peers lock-peers bench-report image image-test clean
+.PHONY: help serve install test schemathesis check lint types lock replay-traffic profile bench bench-peers lock-peers bench-report image image-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,6 +18,9 @@ install: $(VENV)/.installed   ## make .venv with the locked requirements
 
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
+
+schemathesis: $(VENV)/.installed-dev  ## random requests made of /openapi.json, against a service of its own
+	$(BIN)/python -m pytest -n 0 -s tests/e2e/test_schemathesis.py
 
 check: lint types test        ## everything that must be green: ruff, mypy --strict, tests
 
