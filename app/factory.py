@@ -122,6 +122,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         _add_commands(app, schema, registry, settings.audit_dir)
     else:
         follower.load()
+        _export_spans(app, settings, log)
     _start_on_first_request(app, background)
     return app
 
@@ -164,6 +165,21 @@ def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry, audit_d
 
     for command in all_commands(schema, registry, audit_dir):
         app.cli.add_command(command)
+
+
+def _export_spans(app: Flask, settings: Settings, log: FilteringBoundLogger) -> None:
+    """Without a collector, requests never meet any of it. Without the packages the service goes on without spans: the
+    variable may be set for all services of a cluster.
+    """
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint is None:
+        return
+    try:
+        from app.telemetry.otel import Traced, otlp
+    except ImportError as error:
+        log.warning("tracing.unavailable", error=f"{error}; install anomaly-service[otel]")
+        return
+    app.wsgi_app = Traced(app.wsgi_app, partial(otlp, endpoint))  # type: ignore[method-assign]
 
 
 def _start_on_first_request(app: Flask, background: Background) -> None:

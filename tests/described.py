@@ -10,14 +10,14 @@ from typing import Any, get_origin, is_typeddict
 
 from jsonschema import Draft202012Validator
 
-from app.api import inference_replies, replies
+from app.api import health_replies, inference_replies, replies
 
 OPEN = {"Problem"}
 """An endpoint's problem may also have the members of its success."""
 
 REPLY_TYPES = {
     name: kind
-    for module in (replies, inference_replies)
+    for module in (replies, health_replies, inference_replies)
     for name, kind in vars(module).items()
     if is_typeddict(kind) and get_origin(kind) is None
 }

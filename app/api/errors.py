@@ -74,17 +74,11 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     def http_error(error: HTTPException) -> Reply:
         status = error.code or 500
         detail = _detail(error)
-        log.warning(
-            "request.rejected", status=status, method=request.method, path=request.path, detail=detail,
-            request_id=request_context(request.environ).request_id,
-        )  # fmt: skip
+        log.warning("request.rejected", status=status, method=request.method, path=request.path, detail=detail)
         return problem(status, detail, None, headers=_hints(error))
 
     def internal_error(error: InternalServerError) -> Reply:
-        log.error(
-            "request.failed", path=request.path, request_id=request_context(request.environ).request_id,
-            exc_info=error.original_exception,
-        )  # fmt: skip
+        log.error("request.failed", path=request.path, exc_info=error.original_exception)
         return problem(500, "The service failed; the request id names the log entry", "internal-error")
 
     for kind in STATUSES:

@@ -9,7 +9,8 @@ from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
-from app.api.exchange import Environ, Reply
+from app.api.exchange import Environ, Reply, request_context
+from app.telemetry.current import current_request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -48,15 +49,19 @@ class LeanFlask(Flask):
         self._direct[path] = view
 
     def wsgi_app(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        view = self._direct.get(environ["PATH_INFO"])
-        if view is None or environ["REQUEST_METHOD"] != "POST":
-            return super().wsgi_app(environ, start_response)
-        reply: Reply | Response
+        request_context(environ)  # from here on, whatever is logged tells whose request it was about
         try:
-            reply = view(environ)
-        except Exception as error:  # noqa: BLE001 - Flask knows the handlers of all of them
-            reply = self._error_reply(error, environ)
-        return reply(environ, start_response)
+            view = self._direct.get(environ["PATH_INFO"])
+            if view is None or environ["REQUEST_METHOD"] != "POST":
+                return super().wsgi_app(environ, start_response)
+            reply: Reply | Response
+            try:
+                reply = view(environ)
+            except Exception as error:  # noqa: BLE001 - Flask knows the handlers of all of them
+                reply = self._error_reply(error, environ)
+            return reply(environ, start_response)
+        finally:
+            current_request.set(None)
 
     def _error_reply(self, error: Exception, environ: Environ) -> Response:
         with self.request_context(environ):

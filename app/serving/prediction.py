@@ -12,6 +12,7 @@ from app.contract.schema import Readings, Row
 from app.model.scorer import Scores
 from app.model.stages import NONE
 from app.serving.chain import WARNINGS, Answer
+from app.telemetry.tracing import Span, Trace
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 
@@ -20,10 +21,15 @@ class RequestContext(msgspec.Struct, frozen=True, gc=False):
     """What a prediction needs to know of the request that asked for it."""
 
     request_id: str
-    trace_id: str | None
-    trace_flags: str
+    trace: Trace | None
     started_s: float
     """`time.perf_counter()` when the request was complete."""
+    span: Span | None = None
+    """Where it is exported."""
+
+    @property
+    def trace_id(self) -> str | None:
+        return self.trace.trace_id if self.trace is not None else None
 
     @property
     def elapsed_ms(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints, is_typeddict
 
 import msgspec
 
-from app.api import inference_replies, replies
+from app.api import health_replies, inference_replies, replies
 from app.api.errors import STATUSES, items_of
 from app.api.exchange import BINARY
 from app.api.open_inference import JSON_SIZE
@@ -153,7 +153,7 @@ def _reply_schemas() -> dict[str, Schema]:
     """Of every reply type, its members in the order in which the service writes them."""
     kinds = {
         name: kind
-        for module in (replies, inference_replies)
+        for module in (replies, health_replies, inference_replies)
         for name, kind in vars(module).items()
         if is_typeddict(kind)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from app.api import health_replies as health
 from app.api import inference_replies as inference
 from app.api import replies
 from app.api.exchange import BINARY
@@ -154,17 +155,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("get", "/health"): Operation(
         "health", HEALTH, "Status and cause of the service as one",
-        {200: _json("It can answer: `healthy` or `degraded`.", replies.Health),
-         503: _json("It cannot answer: `unhealthy`.", replies.Health)},
+        {200: _json("It can answer: `healthy` or `degraded`.", health.Health),
+         503: _json("It cannot answer: `unhealthy`.", health.Health)},
     ),
     ("get", "/health/detailed"): Operation(
         "health_detailed", HEALTH, "Every worker and stage, the last hour, and what failed lately",
-        {200: _json("Whatever the status.", replies.DetailedHealth)},
+        {200: _json("Whatever the status.", health.DetailedHealth)},
     ),
     ("get", "/health/live"): Operation(
-        "health_live", HEALTH, "Liveness probe", {200: _json("The process answers.", replies.Alive)}
+        "health_live", HEALTH, "Liveness probe", {200: _json("The process answers.", health.Alive)}
     ),
-    ("get", "/health/ready"): Operation("health_ready", HEALTH, "Readiness probe", _ready(replies.Ready)),
+    ("get", "/health/ready"): Operation("health_ready", HEALTH, "Readiness probe", _ready(health.Ready)),
     ("get", "/v2"): Operation(
         "server", INFERENCE, "The server's metadata", {200: _json("Its name and version.", inference.Server)}
     ),

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from app.telemetry.logs import REQUEST_ID, GunicornLogger, LogSink, SinkHandler, access_event, route_library_logs
+from app.telemetry.current import REQUEST_ID
+from app.telemetry.logs import GunicornLogger, LogSink, SinkHandler, access_event, route_library_logs
 from tests.unit.telemetry.conftest import LogPipe
 
 pytestmark = pytest.mark.usefixtures("untouched_logging")
