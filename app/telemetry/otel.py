@@ -81,17 +81,16 @@ class Traced:
             environ[SPAN] = ExportedSpan(span)
 
         def start(status: str, *more: Any) -> Any:
-            _note_reply(span, int(status[:3]))
+            route = _route(environ)
+            span.update_name(f"{method} {route}" if route is not None else method)
+            span.set_attributes(_reply_attributes(environ, int(status[:3]), route))
+            if status >= "500":  # a refusal is no failure of the server
+                span.set_status(api.StatusCode.ERROR)
             return start_response(status, *more)
 
         try:
             return self._app(environ, start)
         finally:
-            route = _route(environ)
-            if route is not None:
-                span.update_name(f"{method} {route}")
-                span.set_attribute("http.route", route)
-            span.set_attribute("anomaly.request_id", environ.get(REQUEST_ID, ""))
             span.end()
 
 
@@ -107,16 +106,18 @@ def _request_attributes(environ: Mapping[str, Any], method: str) -> dict[str, st
     }
 
 
-def _note_reply(span: api.Span, status: int) -> None:
-    span.set_attribute("http.response.status_code", status)
-    if status >= 500:  # a refusal is no failure of the server
-        span.set_attribute("error.type", str(status))
-        span.set_status(api.StatusCode.ERROR)
+def _reply_attributes(environ: Mapping[str, Any], status: int, route: str | None) -> dict[str, str | int]:
+    return {
+        "http.response.status_code": status,
+        **({"http.route": route} if route is not None else {}),
+        **({"error.type": str(status)} if status >= 500 else {}),
+        "anomaly.request_id": environ[REQUEST_ID],
+    }
 
 
 def _route(environ: Mapping[str, Any]) -> str | None:
-    """The rule that matched. A request that Flask never saw went past its routing, by its path alone."""
-    request = environ.get("werkzeug.request")
-    if request is None:
+    """The rule that matched. What Flask does not know, or not any more, went past its routing, by its path alone."""
+    request: Any = environ.get("werkzeug.request")
+    if not hasattr(request, "url_rule"):
         return str(environ["PATH_INFO"])
     return None if request.url_rule is None else str(request.url_rule.rule)
