@@ -14,7 +14,7 @@ from werkzeug.http import parse_options_header
 
 from app.api.encodings import IDENTITY, check_encoding, decompressed, too_large
 from app.serving.prediction import RequestContext, sane_request_id
-from app.telemetry.current import REQUEST_ID, TRACE_ID, current_request
+from app.telemetry.current import REQUEST, current_request
 from app.telemetry.logs import render
 from app.telemetry.tracing import SPAN, Span, continued
 
@@ -27,7 +27,6 @@ Environ = dict[str, Any]
 BINARY = "application/octet-stream"
 UNCACHED = (("Cache-Control", "no-store"),)
 
-_CONTEXT = "anomaly.context"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _JSON_TYPE = re.compile(r"application/(json|[a-z0-9.+-]+\+json)", re.ASCII)
 
@@ -49,16 +48,17 @@ class Reply:
 
 def request_context(environ: Environ) -> RequestContext:
     """Who asked, and since when: made at the first call within a request."""
-    context: RequestContext | None = environ.get(_CONTEXT)
+    context: RequestContext | None = environ.get(REQUEST)
     if context is None:
         span: Span | None = environ.get(SPAN)
-        context = environ[_CONTEXT] = RequestContext(
-            request_id=sane_request_id(environ.get("HTTP_X_REQUEST_ID")),
-            trace=continued(environ.get("HTTP_TRACEPARENT")) if span is None else span.trace,
-            started_s=time.perf_counter(),
-            span=span,
+        trace = continued(environ.get("HTTP_TRACEPARENT")) if span is None else span.trace
+        context = environ[REQUEST] = RequestContext(
+            sane_request_id(environ.get("HTTP_X_REQUEST_ID")),
+            trace.trace_id if trace is not None else None,
+            time.perf_counter(),
+            trace,
+            span,
         )
-        environ[REQUEST_ID], environ[TRACE_ID] = context.request_id, context.trace_id
         current_request.set(context)
     return context
 

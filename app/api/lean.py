@@ -49,10 +49,10 @@ class LeanFlask(Flask):
         self._direct[path] = view
 
     def wsgi_app(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        request_context(environ)  # from here on, whatever is logged tells whose request it was about
         try:
             view = self._direct.get(environ["PATH_INFO"])
             if view is None or environ["REQUEST_METHOD"] != "POST":
+                request_context(environ)  # whatever is logged from here on tells whose request it is about
                 return super().wsgi_app(environ, start_response)
             reply: Reply | Response
             try:
@@ -64,6 +64,7 @@ class LeanFlask(Flask):
             current_request.set(None)
 
     def _error_reply(self, error: Exception, environ: Environ) -> Response:
+        request_context(environ)  # its view may not have come to that
         with self.request_context(environ):
             try:
                 return self.make_response(self.handle_user_exception(error))

@@ -21,15 +21,12 @@ class RequestContext(msgspec.Struct, frozen=True, gc=False):
     """What a prediction needs to know of the request that asked for it."""
 
     request_id: str
-    trace: Trace | None
+    trace_id: str | None
     started_s: float
     """`time.perf_counter()` when the request was complete."""
+    trace: Trace | None = None
     span: Span | None = None
     """Where it is exported."""
-
-    @property
-    def trace_id(self) -> str | None:
-        return self.trace.trace_id if self.trace is not None else None
 
     @property
     def elapsed_ms(self) -> float:

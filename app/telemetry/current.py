@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Protocol
 
-REQUEST_ID, TRACE_ID = "anomaly.request_id", "anomaly.trace_id"
-"""Where the app leaves a request's ids in its WSGI environment, for what is logged when it is over."""
+REQUEST = "anomaly.request"
+"""Where the app leaves `RequestIds` in a request's WSGI environment, for what is logged when it is over."""
 
 
 class RequestIds(Protocol):
@@ -24,10 +24,14 @@ current_request: ContextVar[RequestIds | None] = ContextVar("current_request", d
 
 def current_ids() -> dict[str, str]:
     """As log lines have them; empty where no request is being answered."""
-    request = current_request.get()
+    return ids_of(current_request.get())
+
+
+def ids_of(request: RequestIds | None) -> dict[str, str]:
+    """A request's ids as log lines have them."""
     return ids(request.request_id, request.trace_id) if request is not None else {}
 
 
 def ids(request_id: str, trace_id: str | None) -> dict[str, str]:
-    """A request's ids as log lines have them: a trace only where there is one."""
+    """The same; a trace only where there is one."""
     return {"request_id": request_id, **({"trace_id": trace_id} if trace_id is not None else {})}

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 from gunicorn.glogging import Logger as GunicornBaseLogger
 
-from app.telemetry.current import REQUEST_ID, TRACE_ID, current_ids
+from app.telemetry.current import REQUEST, current_ids, ids_of
 
 DRAIN_INTERVAL_S = 0.05
 """The writer wakes this often. Waking it per line would cost each request a lock hand-over."""
@@ -225,6 +225,5 @@ def access_event(environ: Mapping[str, Any], status: int, duration_ms: float, se
         "duration_ms": round(duration_ms, 3),
         "bytes": sent,
         "client": environ.get("REMOTE_ADDR"),
-        "request_id": environ.get(REQUEST_ID),
-        **({"trace_id": environ[TRACE_ID]} if environ.get(TRACE_ID) is not None else {}),
+        **ids_of(environ.get(REQUEST)),
     }

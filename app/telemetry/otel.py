@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.settings import VERSION
-from app.telemetry.current import REQUEST_ID
+from app.telemetry.current import REQUEST
 from app.telemetry.tracing import SPAN, Trace
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _reply_attributes(environ: Mapping[str, Any], status: int, route: str | None
         "http.response.status_code": status,
         **({"http.route": route} if route is not None else {}),
         **({"error.type": str(status)} if status >= 500 else {}),
-        "anomaly.request_id": environ[REQUEST_ID],
+        "anomaly.request_id": environ[REQUEST].request_id,
     }
 
 
