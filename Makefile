@@ -6,7 +6,8 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test schemathesis check lint types lock replay-traffic profile bench bench-peers lock-peers bench-report image image-test clean
+.PHONY: help serve install test e2e schemathesis screenshots check lint types lock audit replay-traffic profile bench bench-peers lock-peers bench-report \
+  image image-test clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,6 +19,12 @@ install: $(VENV)/.installed   ## make .venv with the locked requirements
 
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
+
+e2e: $(VENV)/.installed-dev   ## run the tests that need more than Python: the page in a browser (Debian: chromium)
+	$(BIN)/python -m pytest -n 0 tests/browser
+
+screenshots: $(VENV)/.installed-dev  ## take the README's pictures of the page anew (needs chromium)
+	$(BIN)/python -m tests.browser.screenshots docs
 
 schemathesis: $(VENV)/.installed-dev  ## random requests made of /openapi.json, against a service of its own
 	$(BIN)/python -m pytest -n 0 -s tests/e2e/test_schemathesis.py
@@ -36,6 +43,9 @@ lock: $(VENV)/.installed-dev  ## refresh requirements*.txt from requirements*.in
 	  --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
 	  --no-header requirements-dev.in -o requirements-dev.txt
+
+audit: $(VENV)/.installed-dev ## known vulnerabilities of every pin; one that could not be checked is a failure
+	$(BIN)/python deploy/audit_dependencies.py requirements.txt requirements-dev.txt
 
 # The stamps make a second run instant and keep it off the network.
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python

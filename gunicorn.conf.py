@@ -41,7 +41,7 @@ accesslog = "-" if _settings.access_log else None
 
 def on_starting(server):  # type: ignore[no-untyped-def]
     """Before anything else: what an earlier service counted or held against a version is not this one's."""
-    for folder in ("metrics", "quarantine"):
+    for folder in ("metrics", "quarantine", "shadow"):
         shutil.rmtree(_settings.runtime_dir / folder, ignore_errors=True)
 
 
@@ -74,7 +74,7 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def]
 
 def on_exit(server):  # type: ignore[no-untyped-def]
     """The last thing the master does: take away what the service made, and nothing that was there before."""
-    for folder in ("board", "metrics", "quarantine"):
+    for folder in ("board", "metrics", "quarantine", "shadow"):
         shutil.rmtree(_settings.runtime_dir / folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         _settings.runtime_dir.rmdir()

@@ -144,6 +144,14 @@ class RegistryError(ServiceError):
     """A registry command that cannot be carried out, for instance an unknown version."""
 
 
+class GateRefusedError(ServiceError):
+    """A candidate that must not become active; `failed` names each criterion with its figures."""
+
+    def __init__(self, version: str, failed: Sequence[str], remedy: str) -> None:
+        self.version, self.failed = version, tuple(failed)
+        super().__init__(f"{version} was refused, and nothing has changed: {'; '.join(failed)}. {remedy}")
+
+
 # --- serving ------------------------------------------------------------------------------------------------
 
 
@@ -186,3 +194,7 @@ class DataError(ServiceError):
 
 class ReportError(ServiceError):
     """A question that the audit files cannot answer, such as one about a folder that is not there."""
+
+
+class ReplayError(ServiceError):
+    """Audited traffic that cannot be shown to a version: there is none, or one of the two versions cannot score."""

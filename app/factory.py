@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from structlog.typing import FilteringBoundLogger
 
+from app.api.dashboard import dashboard_views
 from app.api.docs import docs_views
 from app.api.errors import register_error_handlers
 from app.api.feedback import feedback_views
@@ -35,11 +35,16 @@ from app.serving.quarantine import Quarantine
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
+from app.serving.shadow import Shadow
+from app.serving.shadow_model import ShadowModel
 from app.settings import Settings, load_settings
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, event_logger, route_library_logs
 from app.telemetry.retention import AuditRetention
 from app.telemetry.tally import Tally
+
+if TYPE_CHECKING:
+    from app.api.access import Gate
 
 EXTENSION = "anomaly"
 
@@ -84,9 +89,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     board = WorkerBoard(settings.runtime_dir / "board")
     tally = Tally(schema.names, lambda: follower.chain.bins, settings.runtime_dir / "metrics")
+    shadow = _shadow(settings, registry, _chain_builder(settings, schema, rule), follower, log, tally)
     health = HealthCheck(
         follower, audit, board, sink, log, tally,
         audit_required=settings.audit_required, stale_after_s=3 * settings.self_test_interval_s + 6 * PROOF_DEADLINE_S,
+        shadow=shadow,
     )  # fmt: skip
     recorder = Recorder(
         schema, audit, sink, board, health, tally,
@@ -94,7 +101,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )  # fmt: skip
     service = PredictionService(
         schema, follower, health, recorder, InferenceReader(schema, settings.max_batch_rows),
-        max_batch_rows=settings.max_batch_rows,
+        max_batch_rows=settings.max_batch_rows, shadow=shadow,
     )  # fmt: skip
     feedback = FeedbackService(
         registry.holds, audit, health, sink, log, tally,
@@ -103,6 +110,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     background = Background(
         follower, health, board, retention, sink, log, tally,
         reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
+        shadow=shadow,
     )  # fmt: skip
 
     app = LeanFlask("app", static_folder=None)
@@ -115,11 +123,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     environment = current_environment()
     app.register_blueprint(health_views(health, follower, environment))
     app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))
+    app.register_blueprint(dashboard_views(health, follower, registry, schema, environment))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
-    app.register_blueprint(docs_views(schema, model_name=settings.model_name, max_batch_rows=settings.max_batch_rows))
+    gate = app.gate = _gate(settings, log)
+    app.register_blueprint(
+        docs_views(schema, gate, model_name=settings.model_name, max_batch_rows=settings.max_batch_rows)
+    )
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
-        _add_commands(app, schema, registry, settings.audit_dir)
+        _add_commands(app, settings, schema, registry, _chain_builder(settings, schema, rule))
     else:
         follower.load()
         _export_spans(app, settings, log)
@@ -160,10 +172,41 @@ def _chain_builder(settings: Settings, schema: FeatureSchema, rule: Rule) -> Cha
     )
 
 
-def _add_commands(app: Flask, schema: FeatureSchema, registry: Registry, audit_dir: Path | None) -> None:
-    from app.commands import all_commands
+def _shadow(
+    settings: Settings,
+    registry: Registry,
+    builder: ChainBuilder,
+    follower: ModelFollower,
+    log: FilteringBoundLogger,
+    tally: Tally,
+) -> Shadow | None:
+    if settings.shadow_version is None:
+        return None
+    builder = replace(builder, max_abandoned_threads=1)
+    quarantine = Quarantine(settings.runtime_dir / "shadow")
+    model = ShadowModel(settings.shadow_version, registry, builder, follower, quarantine, log)
+    return Shadow(model, log, tally, look_interval_s=settings.reload_interval_s)
 
-    for command in all_commands(schema, registry, audit_dir):
+
+def _gate(settings: Settings, log: FilteringBoundLogger) -> Gate | None:
+    if settings.api_keys_file is None:
+        return None
+    from app.api.access import Gate, KeyRing  # a service without keys need not load what counts their use
+
+    return Gate(
+        KeyRing(settings.api_keys_file, log), protect_reads=settings.protect_reads,
+        rate=settings.rate_limit, rate_storage=settings.rate_limit_storage,
+    )  # fmt: skip
+
+
+def _add_commands(
+    app: Flask, settings: Settings, schema: FeatureSchema, registry: Registry, builder: ChainBuilder
+) -> None:
+    from app.commands import all_commands
+    from app.commands.trials import Trials
+
+    trials = Trials(schema, registry, builder, settings.audit_dir, settings.max_batch_rows)
+    for command in all_commands(trials):
         app.cli.add_command(command)
 
 

@@ -16,11 +16,14 @@ from app.errors import SettingsError
 VERSION = "0.1.0"
 """Of the service; a model's is another matter."""
 
+
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """`module:name`, importable from the working directory or the environment."""
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """One segment of a URL's path."""
+
+Rate = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8}/(second|minute|hour|day)$")]
 
 Duration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -66,6 +69,10 @@ class Settings(BaseModel):
         None,
         description="Signs manifests on register; once set, an unsigned or wrongly signed version is refused.",
     )
+    shadow_version: str | None = Field(
+        None,
+        description="A version that scores live readings too, off the replies' way, to see where it decides otherwise.",
+    )
     feature_schema: Reference = Field(
         "app.contract.schema:FeatureSchema", description="`module:Class` of the contract to serve."
     )
@@ -93,6 +100,18 @@ class Settings(BaseModel):
     )
     audit_keep_bytes: int = Field(
         0, ge=0, description="Most bytes all audit files may hold; beyond it the oldest are removed; 0: no limit."
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        description="File of `SHA-256-of-key name` lines; once set, POST needs a key. Read again when it changes.",
+    )
+    protect_reads: bool = Field(False, description="1: `/`, `/metrics` and `/health/detailed` need a key too.")
+    rate_limit: Rate | None = Field(
+        None, description="Most POSTs per key, such as `100/second`, counted by each worker; empty: no limit."
+    )
+    rate_limit_storage: str = Field(
+        "memory://",
+        description="Where they are counted; a `redis://` address counts for all workers and replicas together.",
     )
     primary_deadline_ms: Duration = Field(250, description="Longest wait for the primary model, ms.")
     fallback_deadline_ms: Duration = Field(100, description="Longest wait for the fallback model, ms.")
@@ -145,7 +164,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         path = environ.get(f"{name.upper()}_FILE")
         if path is not None:
             values[name] = _secret(name, path, problems)
-    for name in ("audit_dir", "model_signing_key", "otel_exporter_otlp_endpoint"):
+    for name in (
+        "audit_dir", "model_signing_key", "shadow_version", "api_keys_file", "rate_limit", "otel_exporter_otlp_endpoint"
+    ):  # fmt: skip
         if values.get(name) == "":
             values[name] = None
     settings = _validated(values, problems)
@@ -154,6 +175,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             f"DRAIN_S: {settings.drain_s:g} leaves nothing of GRACEFUL_TIMEOUT_S={settings.graceful_timeout_s}; "
             "lower it or raise the other"
         )
+    if settings.rate_limit is not None and settings.api_keys_file is None:
+        problems.append("RATE_LIMIT: it is counted per key; set API_KEYS_FILE or unset it")
     if problems:
         raise SettingsError(problems)
     return settings

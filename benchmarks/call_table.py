@@ -54,17 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="registry to serve from")
+    parser.add_argument("--shadow", help="version that scores beside the active one")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             models_dir=options.models, audit_dir=Path(folder, "audit"), runtime_dir=Path(folder, "run"),
             web_concurrency=1, self_test_interval_s=3600, reload_interval_s=3600,
+            shadow_version=options.shadow,
         )  # fmt: skip
         app = create_app(settings)
         components = app.extensions[EXTENSION]
         null = open("/dev/null", "wb")  # noqa: SIM115, PTH123 - as long as the process
         components.sink._fd = null.fileno()
         components.background.start()
+        _wait_for_shadow(components)
         predict, empty = _sender(app, components, settings), _sender(create_empty_app(), components, settings)
         count = options.requests
         rounds = [(_cpu_us(empty, count), _cpu_us(predict, count)) for _ in range(options.rounds)]
@@ -76,6 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"empty route {empty_us:.1f} us, prediction {prediction_us:.1f} us, ratio {ratio:.2f}")
     print(f"call table in {TABLE.relative_to(ROOT)}")
     return 0
+
+
+def _wait_for_shadow(components: Any) -> None:
+    """Returns once the shadow, if there is one, takes readings."""
+    shadow = components.background._shadow
+    while shadow is not None and not shadow.state.loaded:
+        if shadow.state.refused:
+            raise RuntimeError(f"the shadow was refused: {shadow.state.refused}")
+        time.sleep(0.05)
 
 
 def _sender(app: Any, components: Any, settings: Settings) -> Callable[[], None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,3 +146,16 @@ class ConstantModel:
     def predict_proba(self, X: Matrix) -> Matrix:
         self.unhindered.wait(30)
         return np.column_stack([np.full(len(X), 1 - self.value), np.full(len(X), self.value)])
+
+
+class HinderedModel(ConstantModel):
+    """The same for another process: it answers only while the file `hindrance` is not there."""
+
+    def __init__(self, hindrance: Path, value: float = 0.9) -> None:
+        super().__init__(value)
+        self.hindrance = hindrance
+
+    def predict_proba(self, X: Matrix) -> Matrix:
+        while self.hindrance.exists():
+            time.sleep(0.01)
+        return super().predict_proba(X)

@@ -6,6 +6,7 @@ import re
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, current_app, request
 from werkzeug.exceptions import NotFound
@@ -15,6 +16,9 @@ from app.api.exchange import Reply, reply
 from app.api.openapi.document import build_document
 from app.contract.schema import FeatureSchema
 from app.telemetry.logs import render
+
+if TYPE_CHECKING:
+    from app.api.access import Gate
 
 ASSETS = {
     "docs.js": "text/javascript; charset=utf-8",
@@ -32,7 +36,7 @@ _POLICY = (
 )
 
 
-def docs_views(schema: FeatureSchema, *, model_name: str, max_batch_rows: int) -> Blueprint:
+def docs_views(schema: FeatureSchema, gate: Gate | None, *, model_name: str, max_batch_rows: int) -> Blueprint:
     """The endpoints that describe all others. The document is built when it is first asked for."""
     views = Blueprint("docs", __name__)
 
@@ -40,7 +44,9 @@ def docs_views(schema: FeatureSchema, *, model_name: str, max_batch_rows: int) -
     def document() -> bytes:
         rules = described_rules(current_app.url_map, model_name)
         return render(
-            build_document(rules, schema, model_name=model_name, max_batch_rows=max_batch_rows, assets=list(ASSETS))
+            build_document(
+                rules, schema, model_name=model_name, max_batch_rows=max_batch_rows, assets=list(ASSETS), gate=gate
+            )
         )
 
     @views.get("/openapi.json")

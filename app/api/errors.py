@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 
 from flask import Flask, request
 from structlog.typing import FilteringBoundLogger
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
+from werkzeug.exceptions import (
+    HTTPException,
+    InternalServerError,
+    MethodNotAllowed,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+)
 
 from app.api.encodings import ENCODINGS
 from app.api.exchange import Reply, reply, request_context
@@ -98,12 +105,16 @@ def _hints(error: HTTPException) -> list[tuple[str, str]]:
     """What would have been accepted."""
     if isinstance(error, MethodNotAllowed):
         return [("Allow", ", ".join(sorted(error.valid_methods or ())))]
+    if isinstance(error, Unauthorized):
+        return [("WWW-Authenticate", 'Bearer realm="anomaly-service"')]
+    if isinstance(error, TooManyRequests):
+        return [("Retry-After", str(error.retry_after))]
     return [("Accept-Encoding", ", ".join(ENCODINGS))] if error.code == 415 else []
 
 
 def _detail(error: HTTPException) -> str:
     if error.code == 404 and error.description == NotFound.description:
-        return f"There is nothing at {request.path[:200]}; see the README for the endpoints"
+        return f"There is nothing at {request.path[:200]}; /docs lists all endpoints"
     if isinstance(error, MethodNotAllowed):
         return f"{request.method} is not allowed here; use {' or '.join(sorted(error.valid_methods or ()))}"
     return error.description or error.name

@@ -27,6 +27,12 @@ Environ = dict[str, Any]
 BINARY = "application/octet-stream"
 UNCACHED = (("Cache-Control", "no-store"),)
 
+CLIENT = "anomaly.client"
+"""Where the name of the key that was sent stands in a request's environment."""
+
+HEADERS = "anomaly.headers"
+"""Further headers of whatever reply a request gets."""
+
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _JSON_TYPE = re.compile(r"application/(json|[a-z0-9.+-]+\+json)", re.ASCII)
 
@@ -56,6 +62,7 @@ def request_context(environ: Environ) -> RequestContext:
             sane_request_id(environ.get("HTTP_X_REQUEST_ID")),
             trace.trace_id if trace is not None else None,
             time.perf_counter(),
+            environ.get(CLIENT),
             trace,
             span,
         )
@@ -124,6 +131,8 @@ def reply(
     """A reply with this request's id and, where the client traces, its trace."""
     context = request_context(environ)
     all_headers = [("Content-Type", media_type), ("X-Request-ID", context.request_id), *headers]
+    if HEADERS in environ:
+        all_headers += environ[HEADERS]
     if context.trace is not None:
         all_headers.append(("traceparent", context.trace.traceparent))
     return Reply(body, status, all_headers)

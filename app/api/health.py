@@ -15,6 +15,7 @@ from app.api.exchange import UNCACHED, Reply, respond
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
 from app.serving.reload import ModelFollower
+from app.serving.shadow_state import together
 from app.serving.stage import StageState
 from app.serving.traffic import Traffic, summarize
 
@@ -33,7 +34,10 @@ def health_views(check: HealthCheck, follower: ModelFollower, environment: dict[
         found = check.health()
         workers = [_worker(report, pulse) for report, pulse in found.workers]
         traffic = _traffic(summarize([report.traffic for report, _ in found.workers], follower.chain.bins))
-        return _uncached({**_summary(found), "environment": environment, "traffic": traffic, "workers": workers})
+        shadow = together(report.shadow for report, _ in found.workers)
+        return _uncached(
+            {**_summary(found), "environment": environment, "traffic": traffic, "shadow": shadow, "workers": workers}
+        )
 
     @views.get("/live")
     def live() -> Reply:
@@ -105,6 +109,7 @@ def _failure(failure: Failure) -> health_replies.FailureHealth:
         "since": _time(failure.since),
         "last": _time(failure.last),
         "count": failure.count,
+        "request_id": failure.request_id,
     }
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from app.api.replies import Count, Version, one_of
 from app.serving.health import DEGRADED, HEALTHY, UNHEALTHY
+from app.serving.shadow_state import ShadowState
 
 Time = Annotated[str, Meta(description="UTC, RFC 3339.", examples=["2026-11-23T06:28:14.000Z"])]
 Status = Annotated[str, one_of(HEALTHY, DEGRADED, UNHEALTHY)]
@@ -49,6 +50,7 @@ class FailureHealth(TypedDict):
     since: Time | None
     last: Time | None
     count: Count
+    request_id: Annotated[str, Meta(description="Of the latest request that met it.")] | None
 
 
 class Worker(Pulse):
@@ -71,6 +73,7 @@ class Worker(Pulse):
     audit_errors: Count
     log_lines_dropped: Count
     failures: Annotated[list[FailureHealth], Meta(description="The latest of each kind, newest first.")]
+    shadow: ShadowState | None
 
 
 class Span(TypedDict):
@@ -106,6 +109,7 @@ class DetailedHealth(Health):
 
     environment: Annotated[dict[str, str], Meta(description="Versions of Python and the libraries.")]
     traffic: Traffic
+    shadow: ShadowState | None
     workers: list[Worker]
 
 

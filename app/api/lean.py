@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from app.api.exchange import Environ, Reply, request_context
@@ -39,6 +40,8 @@ class LeanFlask(Flask):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._direct: dict[str, DirectView] = {}
+        self.gate: Callable[[Environ], None] | None = None
+        """Asked before anything else; what it raises is the answer."""
 
     def post_directly(self, path: str, view: DirectView) -> None:
         """Registers `view` for POST `path`, and calls it without Flask's contexts, routing, hooks and signals.
@@ -50,6 +53,11 @@ class LeanFlask(Flask):
 
     def wsgi_app(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
+            if self.gate is not None:
+                try:
+                    self.gate(environ)
+                except HTTPException as refusal:
+                    return self._error_reply(refusal, environ)(environ, start_response)
             view = self._direct.get(environ["PATH_INFO"])
             if view is None or environ["REQUEST_METHOD"] != "POST":
                 request_context(environ)  # whatever is logged from here on tells whose request it is about

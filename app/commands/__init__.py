@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import click
 
-    from app.contract.schema import FeatureSchema
-    from app.model.registry import Registry
+    from app.commands.trials import Trials
 
 
-def all_commands(schema: FeatureSchema, registry: Registry, audit_dir: Path | None) -> list[click.Command]:
+def all_commands(trials: Trials) -> list[click.Command]:
     """Every command of the service."""
     from app.commands.features import features_command
     from app.commands.models import models_group
+    from app.commands.replay import replay_command
     from app.commands.report import report_command
     from app.commands.train import train_command
 
+    schema, registry = trials.schema, trials.registry
     return [
         train_command(schema, registry),
         features_command(schema),
-        models_group(schema, registry),
-        report_command(schema, registry, audit_dir),
+        models_group(schema, registry, trials),
+        replay_command(trials),
+        report_command(schema, registry, trials.audit_dir),
     ]

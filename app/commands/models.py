@@ -11,7 +11,9 @@ from typing import Any
 import click
 import msgspec
 
+from app.commands.activate import activate_command
 from app.commands.output import as_json, print_json, reported
+from app.commands.trials import Trials
 from app.contract.schema import FeatureSchema
 from app.errors import BundleError, RegistryError
 from app.model.manifest import MANIFEST_FILE, Manifest
@@ -28,7 +30,7 @@ class _Probability(click.FloatRange):
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def models_group(schema: FeatureSchema, registry: Registry) -> click.Group:
+def models_group(schema: FeatureSchema, registry: Registry, trials: Trials) -> click.Group:
     """`flask models list|show|register|verify|activate|rollback`."""
 
     @click.group("models", help="List, register, verify, activate and roll back model versions.")
@@ -61,7 +63,8 @@ def models_group(schema: FeatureSchema, registry: Registry) -> click.Group:
             return
         click.echo("\n".join(_described(manifest)))
         for entry in registry.history():
-            click.echo(f"history      {entry.at}  {entry.action:9} {entry.version}")
+            gate = f"  gate {entry.gate}" if entry.gate else ""
+            click.echo(f"history      {entry.at}  {entry.action:9} {entry.version}{gate}")
 
     @models.command(help="Add a version made of joblib files; golden rows and reference come from a CSV sample.")
     @click.option("--primary", type=_FILE, required=True, help="Main estimator, a joblib file.")
@@ -96,17 +99,6 @@ def models_group(schema: FeatureSchema, registry: Registry) -> click.Group:
         else:
             click.echo(f"{manifest.version}: {len(manifest.files)} files verified, golden rows reproduced")
 
-    @models.command(help="Verify a version, then make it the one that is served; workers follow within seconds.")
-    @click.argument("version")
-    @as_json
-    @reported
-    def activate(version: str, json: bool) -> None:
-        previous = registry.activate(version)
-        if json:
-            print_json({"active": version, "previous": previous})
-        else:
-            click.echo(f"{version} is active (before: {previous or 'none'})")
-
     @models.command(help="Go back to the version that was active before this one.")
     @as_json
     @reported
@@ -118,6 +110,7 @@ def models_group(schema: FeatureSchema, registry: Registry) -> click.Group:
         else:
             click.echo(f"{version} is active again (left: {left})")
 
+    models.add_command(activate_command(registry, trials))
     return models
 
 

@@ -64,12 +64,10 @@ def report_command(schema: FeatureSchema, registry: Registry, audit_dir: Path | 
 
         Files may be rotated and packed with gzip. Lines that cannot be read are counted and named.
         """
-        folder = audit or audit_dir
-        if folder is None:
-            raise ReportError("AUDIT_DIR is empty, so there is no audit here; name a folder with --audit")
+        folder = audit_folder(audit, audit_dir)
         if html is not None and (json or sql is not None):
             raise click.UsageError("--html goes with neither --json nor --sql")
-        period = _period(since, until)
+        period = period_of(since, until)
         if sql is not None:
             _query(sql, folder, period, schema, json)
         else:
@@ -78,7 +76,16 @@ def report_command(schema: FeatureSchema, registry: Registry, audit_dir: Path | 
     return report
 
 
-def _period(since: str | None, until: str | None) -> Period:
+def audit_folder(named: Path | None, audit_dir: Path | None) -> Path:
+    """The audit to read. Raises `ReportError`."""
+    folder = named or audit_dir
+    if folder is None:
+        raise ReportError("AUDIT_DIR is empty, so there is no audit here; name a folder with --audit")
+    return folder
+
+
+def period_of(since: str | None, until: str | None) -> Period:
+    """What was written on the command line. Raises `ReportError`."""
     from app.reporting.period import Period, parse_time
 
     now = datetime.now(UTC)

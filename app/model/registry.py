@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,9 @@ POINTER_FILE = "ACTIVE"
 HISTORY_FILE = "history.jsonl"
 
 
+Gate = Literal["passed", "forced"]
+
+
 class HistoryEntry(msgspec.Struct, frozen=True):
     """One change of the registry; `previous` is the version that was active before."""
 
@@ -29,6 +32,10 @@ class HistoryEntry(msgspec.Struct, frozen=True):
     action: Literal["register", "activate", "rollback"]
     version: str
     previous: str | None = None
+    gate: Gate | msgspec.UnsetType = msgspec.UNSET
+    """How an activation came through the gate, where it was asked."""
+    failed: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """What it was forced in spite of, with figures."""
 
 
 class Registry:
@@ -76,6 +83,11 @@ class Registry:
                 continue
         return entries
 
+    def previous(self) -> str | None:
+        """The version that was active before the current one: where `rollback` goes. Raises `RegistryError`."""
+        stack = self._activations()
+        return stack[-2] if len(stack) > 1 else None
+
     def holds(self, version: str) -> bool:
         """Whether a version of that name is registered here."""
         return Path(version).name == version and (self.folder / version / MANIFEST_FILE).is_file()
@@ -110,14 +122,19 @@ class Registry:
             self._append(HistoryEntry(_now(), "register", version))
         return version
 
-    def activate(self, version: str) -> str | None:
+    def activate(
+        self, version: str, gate: Gate | msgspec.UnsetType = msgspec.UNSET, failed: Sequence[str] = ()
+    ) -> str | None:
         """Points at a verified version and returns the one that was active before.
+
+        The history keeps how it came through the `gate`, and what `failed` there.
 
         Raises `BundleError` or `RegistryError`; then nothing has changed.
         """
         self.verify(version)
         with self._locked():
-            return self._point_at(version, "activate")
+            reasons = list(failed) or msgspec.UNSET
+            return self._point_at(HistoryEntry(_now(), "activate", version, self.active(), gate, reasons))
 
     def rollback(self) -> str:
         """Points at the version that was active before the current one, and returns it.
@@ -125,12 +142,11 @@ class Registry:
         Rolling back again goes further back. Raises `BundleError` or `RegistryError`; then nothing has changed.
         """
         with self._locked():
-            stack = self._activations()
-            if len(stack) < 2:
+            version = self.previous()
+            if version is None:
                 raise RegistryError("there is no earlier version to roll back to")
-            version = stack[-2]
             self.verify(version)
-            self._point_at(version, "rollback")
+            self._point_at(HistoryEntry(_now(), "rollback", version, self.active()))
         return version
 
     def _activations(self) -> list[str]:
@@ -149,12 +165,11 @@ class Registry:
             stack.append(active)
         return stack
 
-    def _point_at(self, version: str, action: Literal["activate", "rollback"]) -> str | None:
-        previous = self.active()
+    def _point_at(self, entry: HistoryEntry) -> str | None:
         # The history comes first: where it cannot be written, the pointer has not moved.
-        self._append(HistoryEntry(_now(), action, version, previous))
-        _replace(self.folder / POINTER_FILE, version.encode() + b"\n")
-        return previous
+        self._append(entry)
+        _replace(self.folder / POINTER_FILE, entry.version.encode() + b"\n")
+        return entry.previous
 
     def _append(self, entry: HistoryEntry) -> None:
         path = self.folder / HISTORY_FILE

@@ -25,6 +25,10 @@ class Period:
         if self.since and self.until and self.since >= self.until:
             raise ReportError(f"the period is empty: it begins at {self.since:%FT%TZ} and ends at {self.until:%FT%TZ}")
 
+    def holds(self, time: datetime) -> bool:
+        """Whether it is within the period."""
+        return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
+
     def files(self, files: Iterable[AuditFile]) -> list[AuditFile]:
         """Those of `files` that may hold lines of the period, by the day in their names."""
         first = self.since.date() if self.since else None

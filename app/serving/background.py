@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
+from app.serving.shadow import Shadow
 from app.telemetry.logs import LogSink
 from app.telemetry.retention import AuditRetention
 from app.telemetry.tally import Tally
@@ -35,6 +36,7 @@ class Background:
         *,
         reload_interval_s: float,
         self_test_interval_s: float,
+        shadow: Shadow | None = None,
     ) -> None:
         self._follower = follower
         self._health = health
@@ -45,6 +47,7 @@ class Background:
         self._tally = tally
         self._reload_interval_s = reload_interval_s
         self._self_test_interval_s = self_test_interval_s
+        self._shadow = shadow
         self._stopping = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -65,12 +68,16 @@ class Background:
             self._log.info("service.started", version=self._follower.chain.version)
             self._thread = threading.Thread(target=self._run, name="background", daemon=True)
             self._thread.start()
+            if self._shadow is not None:
+                self._shadow.start()
 
     def stop(self) -> None:
         """Says goodbye: leaves the board and writes the last log lines."""
         if self._thread is None:
             return
         self._stopping.set()
+        if self._shadow is not None:
+            self._shadow.stop()
         self._log.info("service.stopping")
         self._board.leave()
         self._sink.close()

@@ -16,6 +16,7 @@ from typing import IO
 
 import msgspec
 
+from app.serving.shadow_state import ShadowState
 from app.serving.stage import StageState
 from app.telemetry.tally import TrafficReport
 
@@ -38,6 +39,8 @@ class Failure(msgspec.Struct, frozen=True):
     since: float
     last: float
     count: int = 1
+    request_id: str | None = None
+    """Of the last request that met it; None where only self-tests did."""
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     log_lines_dropped: int
     failures: list[Failure]
     traffic: TrafficReport
+    shadow: ShadowState | None = None
 
 
 class WorkerBoard:

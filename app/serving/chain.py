@@ -113,7 +113,7 @@ class ChainBuilder:
     fallback_deadline_s: float
     breaker_failures: int
     max_abandoned_threads: int
-    _proofs: list[DeadlineCaller] = field(default_factory=list)
+    _proofs: list[DeadlineCaller] = field(default_factory=list, init=False)
 
     @property
     def hanging(self) -> bool:

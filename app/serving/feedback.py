@@ -97,7 +97,7 @@ class FeedbackService:
         try:
             self._audit.append(lines)
         except OSError as error:
-            self._health.audit_failed(error)
+            self._health.audit_failed(error, context.request_id)
             if self._audit_required:
                 for entry in accepted:  # it was not taken: it may come again
                     self._seen.pop(entry.prediction_id, None)
@@ -119,6 +119,7 @@ def _record(entry: Feedback, context: RequestContext) -> FeedbackRecord:
         pid=os.getpid(),
         request_id=context.request_id,
         trace_id=context.trace_id,
+        client=context.client,
         success=True,
         prediction_id=entry.prediction_id,
         actual=entry.actual,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from app.model.stages import BASELINE
 from app.serving.board import Pulse, WorkerBoard, WorkerReport
 from app.serving.failures import FailureBook
 from app.serving.reload import ModelFollower
-from app.serving.stage import Stage
+from app.serving.shadow import Shadow
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink, now, render
 from app.telemetry.tally import Tally
@@ -48,6 +47,7 @@ class HealthCheck:
         *,
         audit_required: bool,
         stale_after_s: float,
+        shadow: Shadow | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._follower = follower
@@ -58,6 +58,7 @@ class HealthCheck:
         self._tally = tally
         self._audit_required = audit_required
         self._stale_after_s = stale_after_s
+        self._shadow = shadow
         self._clock = clock
         self.service_started = clock()
         """Unix time; before the fork, so that all workers say the same."""
@@ -101,18 +102,18 @@ class HealthCheck:
         except OSError as error:
             self.audit_failed(error)
 
-    def stage_failed(self, failure: StageFailedError, *, opened: bool) -> None:
+    def stage_failed(self, failure: StageFailedError, *, opened: bool, request_id: str | None = None) -> None:
         """Writes down that a stage gave no answer, and that its breaker opened over it."""
         if failure.reason == "breaker_open":
             return
-        self.failures.note(str(failure))
+        self.failures.note(str(failure), request_id)
         self._tally.stage_failed(failure.stage, failure.reason)
         self._log.warning("stage.failed", stage=failure.stage, reason=failure.reason, detail=failure.detail)
         if opened:
             self._log.error("breaker.opened", stage=failure.stage, reason=failure.reason, detail=failure.detail)
             self.post()
 
-    def audit_failed(self, error: OSError) -> None:
+    def audit_failed(self, error: OSError, request_id: str | None = None) -> None:
         """Writes down that the audit could not be written."""
         reason = error.strerror or str(error)
         problem = f"AUDIT_DIR: {self._audit.folder} cannot be written: {reason}; mount a volume, free space or unset it"
@@ -120,7 +121,7 @@ class HealthCheck:
         self._audit_problem = problem
         self.audit_errors += 1
         self._tally.audit_failed()
-        self.failures.note(problem)
+        self.failures.note(problem, request_id)
         if news:
             self._log.error("audit.failed", error=problem)
             self.post()
@@ -189,13 +190,14 @@ class HealthCheck:
             model_loaded=self._follower.model_loaded,
             stages={stage.name: stage.state for stage in chain.stages},
             absent=dict(chain.absent),
-            scorers={stage.name: _scorer_name(stage) for stage in chain.stages if stage.name != BASELINE},
+            scorers={stage.name: stage.scorer_name for stage in chain.stages if stage.name != BASELINE},
             warnings=list(chain.warnings),
             self_test_last_success=self._self_test_last_success,
             audit_errors=self.audit_errors,
             log_lines_dropped=self._sink.dropped,
             failures=self.failures.entries(),
             traffic=self._tally.report(),
+            shadow=self._shadow.state if self._shadow is not None else None,
         )
 
     # --- all workers ----------------------------------------------------------------------------------------
@@ -229,10 +231,3 @@ def _latest(pulses: Sequence[Pulse]) -> Pulse:
     newest = max(pulses, key=lambda pulse: pulse.last_prediction_time or 0, default=Pulse(None, 0, None))
     failures = max((pulse.consecutive_failures for pulse in pulses), default=0)
     return Pulse(newest.last_prediction_time, failures, newest.last_success)
-
-
-def _scorer_name(stage: Stage) -> str:
-    if stage.note is not None:
-        return f"estimator ({stage.note})"
-    up_to = stage.scorer.inline_rows
-    return "compiled" if math.isinf(up_to) else f"compiled up to {up_to:.0f} rows, estimator beyond"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -24,6 +25,8 @@ class RequestContext(msgspec.Struct, frozen=True, gc=False):
     trace_id: str | None
     started_s: float
     """`time.perf_counter()` when the request was complete."""
+    client: str | None = None
+    """The name of its API key."""
     trace: Trace | None = None
     span: Span | None = None
     """Where it is exported."""
@@ -60,12 +63,9 @@ class PredictedBatch(msgspec.Struct, frozen=True, gc=False):
 
     def prediction_ids(self) -> list[str]:
         """One per row: the batch's id and the row's position take the place of a unique part of its own."""
-        heads = [
-            _prediction_id(self.model_version, self.model_used, decision, f"{self.batch_id}-")
-            for decision in (False, True)
-        ]
-        places = zip(self.readings.positions, self.decisions, strict=True)
-        return [f"{heads[is_anomaly]}{position}" for position, is_anomaly in places]
+        return batch_prediction_ids(
+            self.model_version, self.model_used, self.decisions, self.batch_id, self.readings.positions
+        )
 
 
 def sane_request_id(sent: str | None) -> str:
@@ -104,3 +104,11 @@ def predict_many(
 def _prediction_id(version: str | None, stage: str, is_anomaly: bool, unique: str) -> str:
     """`VERSION.STAGE.DECISION.UNIQUE`, so that any replica can score feedback on it without a look-up."""
     return f"{version or '-'}.{stage}.{int(is_anomaly)}.{unique}"
+
+
+def batch_prediction_ids(
+    version: str | None, stage: str, decisions: Sequence[bool], batch_id: str, positions: Sequence[int]
+) -> list[str]:
+    """One per row of a batch, from what is written down of the batch as a whole."""
+    heads = [_prediction_id(version, stage, decision, f"{batch_id}-") for decision in (False, True)]
+    return [f"{heads[is_anomaly]}{position}" for position, is_anomaly in zip(positions, decisions, strict=True)]

@@ -55,7 +55,7 @@ class Recorder:
     def answered(self, prediction: Prediction, context: RequestContext) -> None:
         """Records one prediction. Raises `AuditUnavailableError`."""
         line = self._served(prediction, context)
-        problem = self._audited([line])
+        problem = self._audited([line], context)
         if problem is not None and self._audit_required:
             error = _withheld(problem)
             self._unanswered(self._failed(error, prediction.row, context), 1, context)
@@ -74,7 +74,7 @@ class Recorder:
         rejected = self._rejected_rows(batch.readings.rejected, context)
         served = len(batch.scores) > 0
         record = self._batch_served(batch, context)
-        problem = self._audited([*([record.line()] if served else []), *rejected])
+        problem = self._audited([*([record.line()] if served else []), *rejected], context)
         if problem is not None and self._audit_required and served:
             error = _withheld(problem)
             failed = self._batch_failed(error, batch.readings, context)
@@ -100,20 +100,20 @@ class Recorder:
             rejected = error.rejected if isinstance(error, ContractViolationError) else None
             lines = [self._rejected(str(error), rejected, context)]
             self._count_rejected([rejected])
-        self._audited(lines)
+        self._audited(lines, context)
         self._log("WARNING", *lines)
 
     def failed(self, error: ServiceError, row: Row, context: RequestContext) -> None:
         """Records a reading that no stage could answer."""
         line = self._failed(error, row, context)
-        self._audited([line])
+        self._audited([line], context)
         self._unanswered(line, 1, context)
 
     def batch_failed(self, error: ServiceError, readings: Readings, context: RequestContext) -> None:
         """Records a batch whose rows no stage could answer."""
         record = self._batch_failed(error, readings, context)
         rejected = self._rejected_rows(readings.rejected, context)
-        self._audited([record.line(), *rejected])
+        self._audited([record.line(), *rejected], context)
         self._log("WARNING", *rejected)
         self._count_rejected(readings.rejected.values())
         self._unanswered(record.without_rows().line(), record.count, context)
@@ -129,14 +129,14 @@ class Recorder:
         for entry in rejected:
             self._tally.rejected(entry.problems if entry is not None else ())
 
-    def _audited(self, lines: Sequence[bytes]) -> str | None:
+    def _audited(self, lines: Sequence[bytes], context: RequestContext) -> str | None:
         """Appends to the audit; gives the reason where that failed."""
         if not lines:
             return None
         try:
             self._audit.append(lines)
         except OSError as error:
-            self._health.audit_failed(error)
+            self._health.audit_failed(error, context.request_id)
             return error.strerror or str(error)
         self._health.audit_written()
         return None
@@ -155,6 +155,7 @@ class Recorder:
                 pid=os.getpid(),
                 request_id=context.request_id,
                 trace_id=context.trace_id,
+                client=context.client,
                 success=True,
                 prediction_id=prediction.prediction_id,
                 prediction=prediction.score,
@@ -175,6 +176,7 @@ class Recorder:
             pid=os.getpid(),
             request_id=context.request_id,
             trace_id=context.trace_id,
+            client=context.client,
             success=True,
             model_used=batch.model_used,
             model_version=batch.model_version,
@@ -194,6 +196,7 @@ class Recorder:
             pid=os.getpid(),
             request_id=context.request_id,
             trace_id=context.trace_id,
+            client=context.client,
             success=False,
             model_used=NONE,
             model_version=None,
@@ -234,6 +237,7 @@ def _without_answer(level: str, event: str, message: str, context: RequestContex
             pid=os.getpid(),
             request_id=context.request_id,
             trace_id=context.trace_id,
+            client=context.client,
             success=False,
             model_used=NONE,
             model_version=None,

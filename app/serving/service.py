@@ -20,6 +20,7 @@ from app.serving.health import HealthCheck
 from app.serving.prediction import PredictedBatch, Prediction, RequestContext, predict_many, predict_one
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
+from app.serving.shadow import Shadow
 
 
 class PredictionService:
@@ -34,6 +35,7 @@ class PredictionService:
         inference: InferenceReader,
         *,
         max_batch_rows: int,
+        shadow: Shadow | None = None,
     ) -> None:
         self._schema = schema
         self._follower = follower
@@ -41,6 +43,7 @@ class PredictionService:
         self._recorder = recorder
         self._inference = inference
         self._max_batch_rows = max_batch_rows
+        self._shadow = shadow
 
     def predict(self, body: bytes, context: RequestContext) -> Prediction:
         """The prediction for the one reading in `body`.
@@ -56,13 +59,15 @@ class PredictionService:
         try:
             answer = chain.answer_one(row)
         except AllStagesFailedError as error:
-            self._note_failures(chain, error.failures)
+            self._note_failures(chain, error.failures, context)
             self._recorder.failed(error, row, context)
             raise
         if answer.failures:
-            self._note_failures(chain, answer.failures)
+            self._note_failures(chain, answer.failures, context)
         prediction = predict_one(row, answer, chain.version, context.elapsed_ms)
         self._recorder.answered(prediction, context)
+        if self._shadow is not None:
+            self._shadow.offer(prediction)
         return prediction
 
     def predict_batch(self, body: bytes, context: RequestContext) -> PredictedBatch:
@@ -117,17 +122,19 @@ class PredictionService:
         try:
             answer = chain.answer(readings.rows) if len(readings.rows) else None
         except AllStagesFailedError as error:
-            self._note_failures(chain, error.failures)
+            self._note_failures(chain, error.failures, context)
             self._recorder.batch_failed(error, readings, context)
             raise
         if answer is not None and answer.failures:
-            self._note_failures(chain, answer.failures)
+            self._note_failures(chain, answer.failures, context)
         batch = predict_many(readings, answer, chain.version, context.elapsed_ms)
         self._recorder.batch_answered(batch, context)
+        if self._shadow is not None:
+            self._shadow.offer_batch(batch)
         return batch
 
-    def _note_failures(self, chain: Chain, failures: Sequence[StageFailedError]) -> None:
+    def _note_failures(self, chain: Chain, failures: Sequence[StageFailedError], context: RequestContext) -> None:
         for failure in failures:
             # An open breaker refuses before anything can fail, so a failure beside an open one is what opened it.
             opened = any(stage.name == failure.stage and stage.breaker_open for stage in chain.stages)
-            self._health.stage_failed(failure, opened=opened)
+            self._health.stage_failed(failure, opened=opened, request_id=context.request_id)

@@ -103,6 +103,14 @@ class Stage:
             raise StageFailedError(self.name, "golden_rows", "one row's score differs from that of its manifest")
 
     @property
+    def scorer_name(self) -> str:
+        """How the estimator serves: compiled, or by itself and why."""
+        if self.note is not None:
+            return f"estimator ({self.note})"
+        up_to = self.scorer.inline_rows
+        return "compiled" if math.isinf(up_to) else f"compiled up to {up_to:.0f} rows, estimator beyond"
+
+    @property
     def state(self) -> StageState:
         return StageState(
             answering=not self.breaker_open and self._failures == 0,

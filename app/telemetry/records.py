@@ -31,6 +31,7 @@ class PredictionRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     row: int | None = None
     """Position in its batch, from 0."""
     trace_id: str | None = None
+    client: str | None = None
     warning: str | None = None
     error: str | None = None
     errors: list[dict[str, Any]] | None = None
@@ -61,6 +62,7 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     positions: list[int] | None = None
     """Where within the request each row stood; left out where all of its rows are here."""
     trace_id: str | None = None
+    client: str | None = None
     warning: str | None = None
     error: str | None = None
 
@@ -89,3 +91,4 @@ class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     model_used: str
     model_version: str | None
     trace_id: str | None = None
+    client: str | None = None

@@ -134,6 +134,19 @@ class Tally:
         """Feedback came that cannot be counted."""
         self.instruments.feedback_refused.labels(reason).inc()
 
+    def shadowed(self, *, same: int, different: int) -> None:
+        """The shadow version decided as the active one did, or not, on so many readings."""
+        self.instruments.shadow_rows.labels("same").inc(same)
+        self.instruments.shadow_rows.labels("different").inc(different)
+
+    def shadow_dropped(self, readings: int) -> None:
+        """So many readings were not shown to the shadow version."""
+        self.instruments.shadow_dropped.inc(readings)
+
+    def shadow_failed(self) -> None:
+        """The shadow version gave no answer."""
+        self.instruments.shadow_failures.inc()
+
     def audit_failed(self) -> None:
         """The audit could not be written."""
         self.instruments.audit_errors.inc()

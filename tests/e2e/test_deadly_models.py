@@ -95,3 +95,19 @@ def test_a_service_whose_only_version_is_deadly_answers_by_the_rule(
     assert f"{deadly} killed" in str(health(service)["cause"])
     registry.rollback()
     eventually(lambda: service.request("GET", "/health/ready").status == 200, "the old version serves")
+
+
+def test_a_shadow_that_kills_workers_is_left_alone(start_service: StartService, models: Path, tmp_path: Path) -> None:
+    """Over live readings, long after it was proven; the service is as well as before."""
+    flag = tmp_path / "deadly"
+    service = start_service(MODELS_DIR=str(models), SHADOW_VERSION=register(models, flag), SELF_TEST_INTERVAL_S="0.2")
+    eventually(lambda: service.events("shadow.loaded"), "the shadow is loaded")
+    flag.touch()
+    service.post("/predict", READING)
+    eventually(lambda: "workers died" in str(health(service).get("shadow")), "the shadow is left alone")
+    pids = service.worker_pids()
+    for _ in range(20):
+        reply = service.post("/predict", READING)
+        assert (reply.status, reply.json["model_used"]) == (200, "primary")
+    assert service.worker_pids() == pids
+    assert service.request("GET", "/health").json["status"] == "healthy"

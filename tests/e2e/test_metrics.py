@@ -51,6 +51,7 @@ def test_what_any_worker_counted_is_in_every_scrape(start_service: StartService)
 def test_no_counter_goes_back_when_workers_die(start_service: StartService) -> None:
     """What a killed worker had counted stays, and its files are its successor's."""
     service = start_service(WEB_CONCURRENCY="2")
+    eventually(lambda: len(service.worker_pids()) == 2, "both workers serve")
     for _ in range(40):
         service.post("/predict", READING)
     eventually(lambda: value(service, "prediction_requests_total", outcome="primary") == 40, "all are counted")

@@ -14,8 +14,6 @@ ALLOWED = {
     # values, settings, telemetry
     "msgspec", "orjson", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection",
     "structlog", "prometheus_client",
-    # what structlog and numpy take where a test's or a tool's packages have brought it
-    "rich", "pygments", "attr", "charset_normalizer",
     # models: scikit-learn, what it stands on, and the compiled forms
     "sklearn", "numpy", "scipy", "joblib", "threadpoolctl", "narwhals", "packaging", "cloudpickle", "treelite",
 }  # fmt: skip

@@ -20,13 +20,15 @@ ALLOWED: dict[str, set[str]] = {
     "serving": {"model", "telemetry", "contract", "settings", "errors"},
     "training": {"model", "contract", "settings", "errors"},
     "reporting": {"model", "telemetry", "contract", "settings", "errors"},
+    "replay": {"reporting", "serving", "model", "telemetry", "contract", "settings", "errors"},
     "api": {"serving", "model", "telemetry", "contract", "settings", "errors"},
-    "commands": {"serving", "training", "reporting", "model", "telemetry", "contract", "settings", "errors"},
+    "commands": {"serving", "training", "replay", "reporting", "model", "telemetry", "contract", "settings", "errors"},
     "factory": {
         "commands",
         "api",
         "serving",
         "training",
+        "replay",
         "reporting",
         "model",
         "telemetry",
@@ -102,10 +104,11 @@ def test_files_stay_small_and_say_what_they_are_for(path: Path) -> None:
         pytest.param("app.model.registry", {"flask", "pandas", "matplotlib"}, id="models need no web framework"),
         pytest.param(
             "app.factory",
-            {"pandas", "matplotlib", "duckdb", "app.training", "app.reporting"},
+            {"pandas", "matplotlib", "duckdb", "app.training", "app.reporting", "app.replay"},
             id="serving needs no training",
         ),
         pytest.param("app.commands.report", {"duckdb", "matplotlib", "tqdm"}, id="a report pays for itself only"),
+        pytest.param("app.commands.models", {"duckdb", "tqdm", "app.replay"}, id="a replay pays for itself only"),
     ],
 )
 def test_importing_a_room_does_not_load_what_it_has_no_use_for(module: str, unwanted: set[str]) -> None:

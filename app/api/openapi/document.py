@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Any, get_type_hints, is_typeddict
 
 import msgspec
 
@@ -12,6 +12,7 @@ from app.api import health_replies, inference_replies, replies
 from app.api.errors import STATUSES, items_of
 from app.api.exchange import BINARY
 from app.api.open_inference import JSON_SIZE
+from app.api.openapi.access import RATE_HEADERS, SCHEMES, SECURITY, guarded
 from app.api.openapi.headers import HEADERS, REQUEST_ID, TRACEPARENT, parameters
 from app.api.openapi.operations import EVERY_REQUEST, JSON, OPERATIONS, TAGS, Answer, Operation
 from app.api.openapi.requests import Schema, request_examples, request_schemas
@@ -21,6 +22,9 @@ from app.contract.schema import FeatureSchema
 from app.errors import ServiceError
 from app.settings import VERSION
 from app.telemetry.logs import render
+
+if TYPE_CHECKING:
+    from app.api.access import Gate
 
 _DESCRIPTION = f"""\
 Scores readings for anomalies. Success and failure carry the same envelope; a failure is also a problem document
@@ -36,7 +40,7 @@ _PLAIN: Mapping[type, Schema] = {
     dict: {"type": "object"},
 }
 
-_HEADERS_OF = {405: ["Allow"], 415: ["Accept-Encoding"]}
+_HEADERS_OF = {401: ["WWW-Authenticate"], 405: ["Allow"], 415: ["Accept-Encoding"], 429: ["Retry-After", *RATE_HEADERS]}
 
 
 def build_document(
@@ -46,6 +50,7 @@ def build_document(
     model_name: str,
     max_batch_rows: int,
     assets: Sequence[str],
+    gate: Gate | None = None,
 ) -> dict[str, Any]:
     """The document of the endpoints that `rules`, method and path, list, under the contract `schema`."""
     known, requests, samples = set(rules), request_examples(schema), sample_errors(schema, max_batch_rows)
@@ -53,7 +58,7 @@ def build_document(
     for (method, path), operation in OPERATIONS.items():
         if (method, path) in known:
             item = paths.setdefault(path, {"parameters": _refs("parameters", REQUEST_ID, TRACEPARENT)})
-            item[method] = _operation(operation, path, requests, samples)
+            item[method] = _operation(guarded(operation, method, path, gate), path, requests, samples)
     responses = {str(code): _refusal(code, [text], replies.Problem) for code, text in EVERY_REQUEST.items()}
     schemas = {**request_schemas(schema, max_batch_rows), **_reply_schemas()}
     text = render({"paths": paths, "responses": responses, "schemas": schemas}).decode()
@@ -72,6 +77,7 @@ def build_document(
             "parameters": parameters(model_name, assets),
             "headers": HEADERS,
             "responses": responses,
+            **({"securitySchemes": SCHEMES} if gate is not None else {}),
         },
     }  # fmt: skip
 
@@ -82,6 +88,8 @@ def _operation(
     document: dict[str, Any] = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
     if operation.parameters:
         document["parameters"] = _refs("parameters", *operation.parameters)
+    if operation.guarded:
+        document["security"] = SECURITY
     if operation.takes:
         document["requestBody"] = {"required": True, "content": _request_content(operation, requests)}
     answers = {str(code): _answer(code, answer, operation) for code, answer in operation.answers.items()}
@@ -102,7 +110,7 @@ def _answer(code: int, answer: Answer, operation: Operation) -> dict[str, Any]:
         media_type: {"schema": _PLAIN.get(kind) or {"$ref": replies.SCHEMAS + kind.__name__}}
         for media_type, kind in answer.content.items()
     }
-    headers = _headers(*([JSON_SIZE] if BINARY in content else []))
+    headers = _headers(*([JSON_SIZE] if BINARY in content else []), *(RATE_HEADERS if operation.limited else ()))
     links = {"links": operation.links} if operation.links and code == 200 else {}
     return {"description": answer.means, "headers": headers, "content": content, **links}
 

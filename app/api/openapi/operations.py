@@ -76,6 +76,10 @@ class Operation:
     binary: bool = False
     """Whether bodies may go on after their JSON."""
     parameters: tuple[str, ...] = ()
+    guarded: bool = False
+    """Whether it needs an API key."""
+    limited: bool = False
+    """Whether it counts against the key's rate."""
     links: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """To what may follow on success."""
 

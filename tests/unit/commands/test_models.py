@@ -15,17 +15,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.commands.models import models_group
+from app.commands.trials import Trials
 from app.contract.schema import FeatureSchema
 from app.model.registry import Registry
 from tests.conftest import draft_of, fitted_logistic
 from tests.unit.model.crafting import Scoring, files_limited_to
+from tests.unit.serving.test_chain import builder
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
-def group(schema: FeatureSchema, registry: Registry) -> click.Group:
-    return models_group(schema, registry)
+def group(schema: FeatureSchema, registry: Registry, tmp_path: Path) -> click.Group:
+    return models_group(schema, registry, Trials(schema, registry, builder(schema), tmp_path / "audit", 100))
 
 
 @pytest.fixture

@@ -122,6 +122,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def the_pointer_and_the_history_are_what_happened(self) -> None:
         """No change is lost, none is invented."""
         assert self.registry.active() == self.top
+        assert self.registry.previous() == (self.stack[-2] if len(self.stack) > 1 else None)
         found = [(entry.action, entry.version, entry.previous) for entry in self.registry.history()]
         assert found[self.registered :] == self.changes
 

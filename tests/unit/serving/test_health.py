@@ -243,6 +243,15 @@ def test_failures_are_kept_with_first_and_last_time_and_count() -> None:
     ]
 
 
+def test_a_failure_keeps_the_last_request_that_met_it() -> None:
+    """A self-test that meets it again every few seconds must not take the one trace to a request away."""
+    book = FailureBook(Clock())
+    for request_id in (None, "first", "second", None):
+        book.note("a", request_id)
+    book.note("b")
+    assert [(entry.what, entry.request_id) for entry in book.entries()] == [("b", None), ("a", "second")]
+
+
 def test_failures_are_bounded() -> None:
     """A thousand different errors cost no more memory than twenty."""
     book = FailureBook(Clock())

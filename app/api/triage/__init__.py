@@ -1,0 +1,1 @@
+"""The triage page: what health, traffic and the registry know, put into words and pictures. Knows no Flask."""
