@@ -55,7 +55,7 @@ def docs_views(schema: FeatureSchema, gate: Gate | None, *, model_name: str, max
 
     @views.get("/docs")
     def page() -> Reply:
-        headers = [("Content-Security-Policy", _POLICY), *_CACHED]
+        headers = [("Content-Security-Policy", _POLICY), ("Referrer-Policy", "no-referrer"), *_CACHED]
         return reply(request.environ, (_OWN / "docs.html").read_bytes(), 200, "text/html; charset=utf-8", headers)
 
     @views.get("/docs/<asset>")

@@ -99,10 +99,9 @@ def _operation(
 def _request_content(operation: Operation, requests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     kinds = _refs("schemas", *operation.takes)
     examples = {name: {"value": value} for kind in operation.takes for name, value in requests[kind].items()}
-    content: dict[str, Any] = {
-        JSON: {"schema": kinds[0] if len(kinds) == 1 else {"oneOf": kinds}, "examples": examples}
-    }
-    return {**content, BINARY: {"schema": _PLAIN[bytes]}} if operation.binary else content
+    schema = kinds[0] if len(kinds) == 1 else {"oneOf": kinds}
+    binary = {BINARY: {"schema": _PLAIN[bytes]}} if operation.binary else {}
+    return {JSON: {"schema": schema, "examples": examples}, **binary}
 
 
 def _answer(code: int, answer: Answer, operation: Operation) -> dict[str, Any]:
