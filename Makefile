@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test e2e screenshots check lint types lock audit replay-traffic profile bench bench-peers lock-peers bench-report \
+.PHONY: help serve install test e2e schemathesis screenshots check lint types lock audit replay-traffic profile bench bench-peers lock-peers bench-report \
   image image-test clean
 
 help:            ## show this list
@@ -25,6 +25,9 @@ e2e: $(VENV)/.installed-dev   ## run the tests that need more than Python: a bro
 
 screenshots: $(VENV)/.installed-dev  ## take the README's pictures of the page anew (needs chromium)
 	$(BIN)/python -m tests.browser.screenshots docs
+
+schemathesis: $(VENV)/.installed-dev  ## random requests made of /openapi.json, against a service of its own
+	$(BIN)/python -m pytest -n 0 -s tests/e2e/test_schemathesis.py
 
 check: lint types test        ## everything that must be green: ruff, mypy --strict, tests
 

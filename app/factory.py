@@ -6,13 +6,13 @@ import importlib
 import os
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from structlog.typing import FilteringBoundLogger
 
 from app.api.dashboard import dashboard_views
+from app.api.docs import docs_views
 from app.api.errors import register_error_handlers
 from app.api.feedback import feedback_views
 from app.api.health import health_views
@@ -125,13 +125,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(feedback_views(feedback, settings.max_body_bytes))
     app.register_blueprint(dashboard_views(health, follower, registry, schema, environment))
     app.register_blueprint(metrics_views(tally, StateGauges(health, follower, environment)))
-    if settings.api_keys_file is not None:
-        app.gate = _gate(settings, settings.api_keys_file, log)
+    gate = app.gate = _gate(settings, log)
+    app.register_blueprint(
+        docs_views(schema, gate, model_name=settings.model_name, max_batch_rows=settings.max_batch_rows)
+    )
     register_error_handlers(app, log, partial(failure_members, follower))
     if from_command_line:
         _add_commands(app, settings, schema, registry, _chain_builder(settings, schema, rule))
     else:
         follower.load()
+        _export_spans(app, settings, log)
     _start_on_first_request(app, background)
     return app
 
@@ -185,11 +188,13 @@ def _shadow(
     return Shadow(model, log, tally, look_interval_s=settings.reload_interval_s)
 
 
-def _gate(settings: Settings, keys_file: Path, log: FilteringBoundLogger) -> Gate:
+def _gate(settings: Settings, log: FilteringBoundLogger) -> Gate | None:
+    if settings.api_keys_file is None:
+        return None
     from app.api.access import Gate, KeyRing  # a service without keys need not load what counts their use
 
     return Gate(
-        KeyRing(keys_file, log), protect_reads=settings.protect_reads,
+        KeyRing(settings.api_keys_file, log), protect_reads=settings.protect_reads,
         rate=settings.rate_limit, rate_storage=settings.rate_limit_storage,
     )  # fmt: skip
 
@@ -203,6 +208,21 @@ def _add_commands(
     trials = Trials(schema, registry, builder, settings.audit_dir, settings.max_batch_rows)
     for command in all_commands(trials):
         app.cli.add_command(command)
+
+
+def _export_spans(app: Flask, settings: Settings, log: FilteringBoundLogger) -> None:
+    """Without a collector, requests never meet any of it. Without the packages the service goes on without spans: the
+    variable may be set for all services of a cluster.
+    """
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint is None:
+        return
+    try:
+        from app.telemetry.otel import Traced, otlp
+    except ImportError as error:
+        log.warning("tracing.unavailable", error=f"{error}; install anomaly-service[otel]")
+        return
+    app.wsgi_app = Traced(app.wsgi_app, partial(otlp, endpoint))  # type: ignore[method-assign]
 
 
 def _start_on_first_request(app: Flask, background: Background) -> None:

@@ -136,6 +136,10 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(4 * 1024 * 1024, ge=1, description="Largest request body, bytes; beyond it 413.")
     max_batch_rows: int = Field(10_000, ge=1, description="Most rows in one batch; beyond it 413.")
     model_name: ModelName = Field("anomaly", description="The model's name under `/v2/models/`.")
+    otel_exporter_otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = Field(
+        None,
+        description="Collector to send a span per request to, OTLP over HTTP; needs the extra `otel`.",
+    )
     runtime_dir: Path = Field(
         default_factory=_runtime_dir,
         description="Scratch folder that the workers share; made at start, removed at exit. Default: in /dev/shm.",
@@ -160,7 +164,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         path = environ.get(f"{name.upper()}_FILE")
         if path is not None:
             values[name] = _secret(name, path, problems)
-    for name in ("audit_dir", "model_signing_key", "shadow_version", "api_keys_file", "rate_limit"):
+    for name in (
+        "audit_dir", "model_signing_key", "shadow_version", "api_keys_file", "rate_limit", "otel_exporter_otlp_endpoint"
+    ):  # fmt: skip
         if values.get(name) == "":
             values[name] = None
     settings = _validated(values, problems)

@@ -103,9 +103,17 @@ class Gate:
         self._rate_storage = rate_storage
         self._limiter: SlidingWindowCounterRateLimiter | None = None
 
+    def guards(self, method: str, path: str) -> bool:
+        """Whether such a request needs a key."""
+        return method == "POST" or (self._protect_reads and path in _READS)
+
+    def counts(self, method: str) -> bool:
+        """Whether such a request is counted against its key's rate."""
+        return self._rate is not None and method == "POST"
+
     def __call__(self, environ: Environ) -> None:
-        posts = environ["REQUEST_METHOD"] == "POST"
-        if not posts and not (self._protect_reads and environ["PATH_INFO"] in _READS):
+        method = environ["REQUEST_METHOD"]
+        if not self.guards(method, environ["PATH_INFO"]):
             return
         key = _sent_key(environ)
         name = self._keys.name_of(key) if key else None
@@ -113,7 +121,7 @@ class Gate:
             said = "The API key is not known" if key else "An API key is needed"
             raise Unauthorized(f"{said}; send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
         environ[CLIENT] = name
-        if self._rate is not None and posts:
+        if self._rate is not None and self.counts(method):
             self._count(self._rate, name, environ)
 
     def _count(self, rate: RateLimitItem, name: str, environ: Environ) -> None:

@@ -19,6 +19,7 @@ from werkzeug.exceptions import (
 from app.api.encodings import ENCODINGS
 from app.api.exchange import Reply, reply, request_context
 from app.api.problem import PROBLEM_JSON, error_items, problem_body, row_items
+from app.api.replies import ErrorItem
 from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,
@@ -63,7 +64,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
         status: int,
         detail: str,
         kind: str | None,
-        errors: Sequence[Mapping[str, Any]] = (),
+        errors: Sequence[ErrorItem] = (),
         headers: Sequence[tuple[str, str]] = (),
     ) -> Reply:
         body = problem_body(
@@ -75,22 +76,16 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     def service_error(error: ServiceError) -> Reply:
         status = _REPEATED if isinstance(error, FeedbackRefusedError) and error.repeated else STATUSES[type(error)]
         retry = [("Retry-After", str(RETRY_AFTER_S))] if status.retry else []
-        return problem(status.code, str(error), status.kind, _items(error), retry)
+        return problem(status.code, str(error), status.kind, items_of(error), retry)
 
     def http_error(error: HTTPException) -> Reply:
         status = error.code or 500
         detail = _detail(error)
-        log.warning(
-            "request.rejected", status=status, method=request.method, path=request.path, detail=detail,
-            request_id=request_context(request.environ).request_id,
-        )  # fmt: skip
+        log.warning("request.rejected", status=status, method=request.method, path=request.path, detail=detail)
         return problem(status, detail, None, headers=_hints(error))
 
     def internal_error(error: InternalServerError) -> Reply:
-        log.error(
-            "request.failed", path=request.path, request_id=request_context(request.environ).request_id,
-            exc_info=error.original_exception,
-        )  # fmt: skip
+        log.error("request.failed", path=request.path, exc_info=error.original_exception)
         return problem(500, "The service failed; the request id names the log entry", "internal-error")
 
     for kind in STATUSES:
@@ -99,7 +94,8 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     app.register_error_handler(InternalServerError, internal_error)
 
 
-def _items(error: ServiceError) -> list[dict[str, Any]]:
+def items_of(error: ServiceError) -> list[ErrorItem]:
+    """Every single problem that an error tells of."""
     if isinstance(error, ContractViolationError | FeedbackRefusedError):
         return error_items(error.rejected.problems if error.rejected is not None else ())
     return row_items(error.rejected) if isinstance(error, RowsRejectedError) else []
@@ -118,7 +114,7 @@ def _hints(error: HTTPException) -> list[tuple[str, str]]:
 
 def _detail(error: HTTPException) -> str:
     if error.code == 404 and error.description == NotFound.description:
-        return f"There is nothing at {request.path[:200]}; see the README for the endpoints"
+        return f"There is nothing at {request.path[:200]}; /docs lists all endpoints"
     if isinstance(error, MethodNotAllowed):
         return f"{request.method} is not allowed here; use {' or '.join(sorted(error.valid_methods or ()))}"
     return error.description or error.name

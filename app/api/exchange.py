@@ -13,8 +13,10 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
 from app.api.encodings import IDENTITY, check_encoding, decompressed, too_large
-from app.serving.prediction import RequestContext, random_hex, sane_request_id
-from app.telemetry.logs import REQUEST_ID, render
+from app.serving.prediction import RequestContext, sane_request_id
+from app.telemetry.current import REQUEST, current_request
+from app.telemetry.logs import render
+from app.telemetry.tracing import SPAN, Span, continued
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -31,9 +33,7 @@ CLIENT = "anomaly.client"
 HEADERS = "anomaly.headers"
 """Further headers of whatever reply a request gets."""
 
-_CONTEXT = "anomaly.context"
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
 _JSON_TYPE = re.compile(r"application/(json|[a-z0-9.+-]+\+json)", re.ASCII)
 
 
@@ -54,17 +54,19 @@ class Reply:
 
 def request_context(environ: Environ) -> RequestContext:
     """Who asked, and since when: made at the first call within a request."""
-    context: RequestContext | None = environ.get(_CONTEXT)
+    context: RequestContext | None = environ.get(REQUEST)
     if context is None:
-        trace = _trace(environ.get("HTTP_TRACEPARENT"))
-        context = environ[_CONTEXT] = RequestContext(
-            request_id=sane_request_id(environ.get("HTTP_X_REQUEST_ID")),
-            trace_id=trace[0] if trace else None,
-            trace_flags=trace[1] if trace else "00",
-            started_s=time.perf_counter(),
-            client=environ.get(CLIENT),
+        span: Span | None = environ.get(SPAN)
+        trace = continued(environ.get("HTTP_TRACEPARENT")) if span is None else span.trace
+        context = environ[REQUEST] = RequestContext(
+            sane_request_id(environ.get("HTTP_X_REQUEST_ID")),
+            trace.trace_id if trace is not None else None,
+            time.perf_counter(),
+            environ.get(CLIENT),
+            trace,
+            span,
         )
-        environ[REQUEST_ID] = context.request_id
+        current_request.set(context)
     return context
 
 
@@ -131,8 +133,8 @@ def reply(
     all_headers = [("Content-Type", media_type), ("X-Request-ID", context.request_id), *headers]
     if HEADERS in environ:
         all_headers += environ[HEADERS]
-    if context.trace_id is not None:
-        all_headers.append(("traceparent", f"00-{context.trace_id}-{random_hex(64)}-{context.trace_flags}"))
+    if context.trace is not None:
+        all_headers.append(("traceparent", context.trace.traceparent))
     return Reply(body, status, all_headers)
 
 
@@ -144,11 +146,3 @@ def _check_media_type(content_type: str) -> None:
         charset = options.get("charset", "utf-8")
         if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaType(f"JSON is UTF-8, not {charset[:40]!r}")
-
-
-def _trace(traceparent: str | None) -> tuple[str, str] | None:
-    """(trace id, flags) of a W3C `traceparent`; None where it is malformed. Only versions above 00 may have more."""
-    match = _TRACEPARENT.fullmatch(traceparent) if traceparent is not None else None
-    if match is None or (match[1] == "00" and match[4] is not None):
-        return None
-    return match[2], match[3]

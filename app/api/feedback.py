@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, request
 
+from app.api import replies
 from app.api.exchange import Reply, read_json_body, request_context, respond
 from app.api.problem import error_items
 from app.contract.feedback import Feedback
@@ -25,7 +24,7 @@ def feedback_views(service: FeedbackService, max_body_bytes: int) -> Blueprint:
         if not many and isinstance(outcomes[0], Rejected):
             raise FeedbackRefusedError(outcomes[0])
         refused = sum(isinstance(outcome, Rejected) for outcome in outcomes)
-        document: dict[str, Any] = {
+        document: replies.FeedbackReceipt = {
             "success": True,
             "accepted": len(outcomes) - refused,
             "refused": refused,
@@ -38,7 +37,7 @@ def feedback_views(service: FeedbackService, max_body_bytes: int) -> Blueprint:
     return views
 
 
-def _entry(outcome: Feedback | Rejected, index: int) -> dict[str, Any]:
+def _entry(outcome: Feedback | Rejected, index: int) -> replies.AcceptedFeedback | replies.RefusedFeedback:
     if isinstance(outcome, Feedback):
         return {"success": True, "prediction_id": outcome.prediction_id, "error": None}
     return {

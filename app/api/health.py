@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from flask import Blueprint, request
 
+from app.api import health_replies
 from app.api.exchange import UNCACHED, Reply, respond
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
@@ -49,22 +51,22 @@ def health_views(check: HealthCheck, follower: ModelFollower, environment: dict[
     return views
 
 
-def _uncached(document: dict[str, Any], status: int = 200) -> Reply:
+def _uncached(document: Mapping[str, Any], status: int = 200) -> Reply:
     return respond(request.environ, document, status, UNCACHED)
 
 
-def _summary(health: Health) -> dict[str, Any]:
+def _summary(health: Health) -> health_replies.Health:
     return {
         "status": health.status,
         "cause": "; ".join(health.causes) or None,
-        "causes": health.causes,
+        "causes": list(health.causes),
         "model_loaded": health.model_loaded,
         "model_version": health.workers[0][0].model_version if health.workers else None,
         **_pulse(health.pulse),
     }
 
 
-def _pulse(pulse: Pulse) -> dict[str, Any]:
+def _pulse(pulse: Pulse) -> health_replies.Pulse:
     return {
         "last_prediction_success": pulse.last_success,
         "consecutive_failures": pulse.consecutive_failures,
@@ -90,7 +92,7 @@ def _traffic(traffic: Traffic) -> dict[str, Any]:
     return {**members, "minutes": by_minute}
 
 
-def _stage(state: StageState) -> dict[str, Any]:
+def _stage(state: StageState) -> health_replies.StageHealth:
     return {
         "answering": state.answering,
         "since": _time(state.since),
@@ -101,7 +103,7 @@ def _stage(state: StageState) -> dict[str, Any]:
     }
 
 
-def _failure(failure: Failure) -> dict[str, Any]:
+def _failure(failure: Failure) -> health_replies.FailureHealth:
     return {
         "what": failure.what,
         "since": _time(failure.since),

@@ -10,7 +10,8 @@ from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from app.api.exchange import Environ, Reply
+from app.api.exchange import Environ, Reply, request_context
+from app.telemetry.current import current_request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -51,22 +52,27 @@ class LeanFlask(Flask):
         self._direct[path] = view
 
     def wsgi_app(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if self.gate is not None:
-            try:
-                self.gate(environ)
-            except HTTPException as refusal:
-                return self._error_reply(refusal, environ)(environ, start_response)
-        view = self._direct.get(environ["PATH_INFO"])
-        if view is None or environ["REQUEST_METHOD"] != "POST":
-            return super().wsgi_app(environ, start_response)
-        reply: Reply | Response
         try:
-            reply = view(environ)
-        except Exception as error:  # noqa: BLE001 - Flask knows the handlers of all of them
-            reply = self._error_reply(error, environ)
-        return reply(environ, start_response)
+            if self.gate is not None:
+                try:
+                    self.gate(environ)
+                except HTTPException as refusal:
+                    return self._error_reply(refusal, environ)(environ, start_response)
+            view = self._direct.get(environ["PATH_INFO"])
+            if view is None or environ["REQUEST_METHOD"] != "POST":
+                request_context(environ)  # whatever is logged from here on tells whose request it is about
+                return super().wsgi_app(environ, start_response)
+            reply: Reply | Response
+            try:
+                reply = view(environ)
+            except Exception as error:  # noqa: BLE001 - Flask knows the handlers of all of them
+                reply = self._error_reply(error, environ)
+            return reply(environ, start_response)
+        finally:
+            current_request.set(None)
 
     def _error_reply(self, error: Exception, environ: Environ) -> Response:
+        request_context(environ)  # its view may not have come to that
         with self.request_context(environ):
             try:
                 return self.make_response(self.handle_user_exception(error))

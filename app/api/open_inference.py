@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, request
 from werkzeug.exceptions import BadRequest, NotFound
 
+from app.api import inference_replies
 from app.api.exchange import BINARY, UNCACHED, Environ, Reply, read_tensor_body, reply, request_context, respond
 from app.api.inference_reply import inference_reply
 from app.api.lean import LeanFlask
@@ -91,7 +93,7 @@ def _json_size(environ: Environ) -> int | None:
     return int(size)
 
 
-def _respond(document: dict[str, Any], status: int = 200) -> Reply:
+def _respond(document: Mapping[str, Any], status: int = 200) -> Reply:
     return respond(request.environ, document, status, UNCACHED)
 
 
@@ -101,7 +103,7 @@ def _readiness(check: HealthCheck, members: dict[str, Any]) -> Reply:
     return _respond({**members, "ready": False, "error": "Not ready; GET /health says why"}, 503)
 
 
-def _metadata(name: str, version: str | None, schema: FeatureSchema) -> dict[str, Any]:
+def _metadata(name: str, version: str | None, schema: FeatureSchema) -> inference_replies.Model:
     return {
         "name": name,
         "versions": [version] if version is not None else [],

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import request
 
+from app.api import replies
 from app.api.exchange import Environ, Reply, read_json_body, request_context, respond
 from app.api.lean import LeanFlask
 from app.api.problem import error_items
@@ -15,7 +16,7 @@ from app.serving.prediction import PredictedBatch, Prediction
 from app.serving.reload import ModelFollower
 from app.serving.service import PredictionService
 
-_NO_PREDICTION = {
+_NO_PREDICTION: replies.NoPrediction = {
     "prediction": None, "is_anomaly": None, "model_used": NONE, "model_version": None, "prediction_id": None,
     "latency_ms": None, "warning": None,
 }  # fmt: skip
@@ -45,7 +46,7 @@ def failure_members(follower: ModelFollower) -> dict[str, Any]:
     return {}
 
 
-def _envelope(prediction: Prediction) -> dict[str, Any]:
+def _envelope(prediction: Prediction) -> replies.Prediction:
     return {
         "success": True,
         "prediction": prediction.score,
@@ -59,11 +60,11 @@ def _envelope(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _batch_envelope(batch: PredictedBatch) -> dict[str, Any]:
+def _batch_envelope(batch: PredictedBatch) -> replies.Batch:
     """Every reading's own envelope in its place; what the rows have in common is put together only once."""
     readings, latency_ms = batch.readings, round(batch.latency_ms, 3)
     answered = zip(batch.scores, batch.decisions, batch.prediction_ids(), strict=True)
-    entries = [
+    entries: list[replies.Prediction | replies.RejectedReading] = [
         {
             "success": True,
             "prediction": score,
@@ -92,7 +93,7 @@ def _batch_envelope(batch: PredictedBatch) -> dict[str, Any]:
     }
 
 
-def _rejection(rejected: Rejected, index: int, latency_ms: float) -> dict[str, Any]:
+def _rejection(rejected: Rejected, index: int, latency_ms: float) -> replies.RejectedReading:
     return {
         "success": False,
         **_NO_PREDICTION,

@@ -10,6 +10,8 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
+from app.api import replies
+from app.api.replies import ErrorItem
 from app.contract.problems import Problem, Rejected
 from app.telemetry.logs import render
 
@@ -25,14 +27,14 @@ def problem_body(
     instance: str,
     request_id: str,
     kind: str | None = None,
-    errors: Sequence[Mapping[str, Any]] = (),
+    errors: Sequence[ErrorItem] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The JSON document of one error.
 
     `kind` is the stable name of this sort of error; `extra` are members an endpoint's success would have too.
     """
-    document: dict[str, Any] = {
+    document: replies.Problem = {
         "success": False,
         "error": detail,
         "type": f"urn:problem-type:{kind}" if kind else "about:blank",
@@ -42,12 +44,11 @@ def problem_body(
         "instance": instance,
         "request_id": request_id,
         "errors": list(errors),
-        **(extra or {}),
     }
-    return render(document)
+    return render({**document, **(extra or {})})
 
 
-def error_items(problems: Sequence[Problem], prefix: str = "") -> list[dict[str, Any]]:
+def error_items(problems: Sequence[Problem], prefix: str = "") -> list[ErrorItem]:
     """Contract problems as `{pointer, feature, code, message}`, pointers (RFC 6901) below `prefix`."""
     return [
         {
@@ -60,10 +61,10 @@ def error_items(problems: Sequence[Problem], prefix: str = "") -> list[dict[str,
     ]
 
 
-def row_items(rejected: Mapping[int, Rejected]) -> list[dict[str, Any]]:
+def row_items(rejected: Mapping[int, Rejected]) -> list[ErrorItem]:
     """The first problems with the rows of a matrix; where in the document they stand depends on its form."""
-    items = ({"row": row, **item} for row, entry in rejected.items() for item in error_items(entry.problems))
-    return [{**item, "pointer": "/inputs"} for item in islice(items, _ROW_ITEMS)]
+    items = ((row, item) for row, entry in rejected.items() for item in error_items(entry.problems))
+    return [{**item, "row": row, "pointer": "/inputs"} for row, item in islice(items, _ROW_ITEMS)]
 
 
 def _escaped(name: str) -> str:

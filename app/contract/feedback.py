@@ -10,9 +10,10 @@ from app.contract.body import strict_json
 from app.contract.problems import Problem, Rejected, type_name
 from app.errors import ContractViolationError
 
-_ID = re.compile(
-    r"(-|[A-Za-z0-9][A-Za-z0-9._-]{0,99})\.(primary|fallback|baseline)\.([01])\.[0-9a-f]{18}(-\d{1,9})?", re.ASCII
-)
+PREDICTION_ID = r"(-|[A-Za-z0-9][A-Za-z0-9._-]{0,99})\.(primary|fallback|baseline)\.([01])\.[0-9a-f]{18}(-[0-9]{1,9})?"
+"""Version, stage and decision are its first groups."""
+
+_ID = re.compile(PREDICTION_ID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,32 +63,32 @@ class FeedbackService:
             if len(entries) > self._max_entries:
                 raise TooManyRowsError(len(entries), self._max_entries)
         except (MalformedBodyError, ContractViolationError, TooManyRowsError) as error:
-            self._refuse("malformed", str(error), context)
+            self._refuse("malformed", str(error))
             raise
-        outcomes = [self._judged(entry, context) for entry in entries]
+        outcomes = [self._judged(entry) for entry in entries]
         self._record([entry for entry in outcomes if isinstance(entry, Feedback)], context)
         return outcomes, many
 
-    def _judged(self, entry: Feedback | Rejected, context: RequestContext) -> Feedback | Rejected:
+    def _judged(self, entry: Feedback | Rejected) -> Feedback | Rejected:
         if isinstance(entry, Rejected):
-            self._refuse("malformed", entry.message, context)
+            self._refuse("malformed", entry.message)
             return entry
         if entry.model_version != "-" and not self._knows(entry.model_version):
-            return self._rejected("unknown", f"No version {entry.model_version} is known here", context)
+            return self._rejected("unknown", f"No version {entry.model_version} is known here")
         if entry.prediction_id in self._seen:
-            return self._rejected("repeated", "This prediction has had its feedback already", context)
+            return self._rejected("repeated", "This prediction has had its feedback already")
         self._seen[entry.prediction_id] = None
         if len(self._seen) > IDS_REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return entry
 
-    def _rejected(self, reason: str, message: str, context: RequestContext) -> Rejected:
-        self._refuse(reason, message, context)
+    def _rejected(self, reason: str, message: str) -> Rejected:
+        self._refuse(reason, message)
         return Rejected((Problem(reason, message, "prediction_id"),))
 
-    def _refuse(self, reason: str, message: str, context: RequestContext) -> None:
+    def _refuse(self, reason: str, message: str) -> None:
         self._tally.feedback_refused(reason)
-        self._log.warning("feedback.refused", reason=reason, error=message, request_id=context.request_id)
+        self._log.warning("feedback.refused", reason=reason, error=message)
 
     def _record(self, accepted: Sequence[Feedback], context: RequestContext) -> None:
         lines = [_encoder.encode(_record(entry, context)) for entry in accepted]

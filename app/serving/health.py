@@ -108,9 +108,7 @@ class HealthCheck:
             return
         self.failures.note(str(failure), request_id)
         self._tally.stage_failed(failure.stage, failure.reason)
-        self._log.warning(
-            "stage.failed", stage=failure.stage, reason=failure.reason, detail=failure.detail, request_id=request_id
-        )
+        self._log.warning("stage.failed", stage=failure.stage, reason=failure.reason, detail=failure.detail)
         if opened:
             self._log.error("breaker.opened", stage=failure.stage, reason=failure.reason, detail=failure.detail)
             self.post()

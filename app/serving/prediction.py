@@ -13,6 +13,7 @@ from app.contract.schema import Readings, Row
 from app.model.scorer import Scores
 from app.model.stages import NONE
 from app.serving.chain import WARNINGS, Answer
+from app.telemetry.tracing import Span, Trace
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 
@@ -22,11 +23,13 @@ class RequestContext(msgspec.Struct, frozen=True, gc=False):
 
     request_id: str
     trace_id: str | None
-    trace_flags: str
     started_s: float
     """`time.perf_counter()` when the request was complete."""
     client: str | None = None
     """The name of its API key."""
+    trace: Trace | None = None
+    span: Span | None = None
+    """Where it is exported."""
 
     @property
     def elapsed_ms(self) -> float:

@@ -66,6 +66,8 @@ class Recorder:
             prediction.model_used, prediction.model_version, prediction.row, prediction.score,
             prediction.latency_ms / 1000,
         )  # fmt: skip
+        if context.span is not None:
+            context.span.answered(prediction.model_used, prediction.model_version)
 
     def batch_answered(self, batch: PredictedBatch, context: RequestContext) -> None:
         """Records a batch, and each of its rows that was rejected. Raises `AuditUnavailableError`."""
@@ -86,6 +88,8 @@ class Recorder:
             self._tally.batch_answered(
                 batch.model_used, batch.model_version, batch.readings.rows, batch.scores, batch.latency_ms / 1000
             )
+            if context.span is not None:
+                context.span.answered(batch.model_used, batch.model_version)
 
     def rejected(self, error: ServiceError, context: RequestContext) -> None:
         """Records a request that broke the contract as a whole; bad input is no failure of the service."""
@@ -118,6 +122,8 @@ class Recorder:
         self._log("ERROR", line)
         self._board.beat(time.time(), success=False)
         self._tally.failed(readings, context.elapsed_ms / 1000)
+        if context.span is not None:
+            context.span.answered(NONE, None)
 
     def _count_rejected(self, rejected: Iterable[Rejected | None]) -> None:
         for entry in rejected:

@@ -20,8 +20,7 @@ import msgspec
 import structlog
 from gunicorn.glogging import Logger as GunicornBaseLogger
 
-REQUEST_ID = "anomaly.request_id"
-"""Where the app leaves a request's id in its WSGI environment."""
+from app.telemetry.current import REQUEST, current_ids, ids_of
 
 DRAIN_INTERVAL_S = 0.05
 """The writer wakes this often. Waking it per line would cost each request a lock hand-over."""
@@ -137,8 +136,8 @@ class _SinkLogger:
 def _order(
     _logger: object, level: str, event: MutableMapping[str, Any]
 ) -> tuple[tuple[Mapping[str, Any]], dict[str, Any]]:
-    ordered = {"timestamp": now(), "level": level, "event": event.pop("event"), "pid": os.getpid(), **event}
-    return (ordered,), {}
+    name, about = event.pop("event"), current_ids()
+    return ({"timestamp": now(), "level": level, "event": name, "pid": os.getpid(), **about, **event},), {}
 
 
 def event_logger(sink: LogSink, level: str) -> structlog.typing.FilteringBoundLogger:
@@ -172,6 +171,7 @@ class SinkHandler(logging.Handler):
             "level": record.levelname.lower(),
             "event": record.name,
             "pid": record.process,
+            **current_ids(),
             "message": message,
         }
         if record.exc_info:
@@ -225,5 +225,5 @@ def access_event(environ: Mapping[str, Any], status: int, duration_ms: float, se
         "duration_ms": round(duration_ms, 3),
         "bytes": sent,
         "client": environ.get("REMOTE_ADDR"),
-        "request_id": environ.get(REQUEST_ID),
+        **ids_of(environ.get(REQUEST)),
     }

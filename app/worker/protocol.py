@@ -14,9 +14,8 @@ from typing import NoReturn, cast
 import httptools
 
 from app.api.problem import PROBLEM_JSON, problem_body
-from app.serving.prediction import sane_request_id
 from app.worker.endpoint import Endpoint
-from app.worker.wsgi import Reply, Request, build_environ, call_app, status_line
+from app.worker.wsgi import Reply, Request, build_environ, call_app, request_ids, status_line
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
@@ -191,7 +190,7 @@ class Connection(asyncio.Protocol):
             reply = call_app(self._endpoint.app, environ)
             data = reply.encode(head=method == b"HEAD", keep_alive=keep_alive, date=self._endpoint.date())
         except Exception:
-            self._endpoint.log.exception("request.failed", path=environ["PATH_INFO"], request_id=self._request_id())
+            self._endpoint.log.exception("request.failed", path=environ["PATH_INFO"], **self._ids())
             self._stop(500, "The service failed; the request id names the log entry")
         self._endpoint.requests += 1
         self.deadline = self._clock() + self._endpoint.keep_alive_s
@@ -217,13 +216,13 @@ class Connection(asyncio.Protocol):
     def _refuse(self, status: int, detail: str) -> None:
         """Answers what never reached the app, and ends the connection once the client has had time to read it."""
         self._refused = self._over = True
-        request_id = self._request_id()
+        about = self._ids()
         path = getattr(self, "_url", b"")[:200].decode("latin-1")
         self._endpoint.log.warning(
-            "request.rejected", status=status, path=path, detail=detail, request_id=request_id, client=self._client[0]
+            "request.rejected", status=status, path=path, detail=detail, client=self._client[0], **about
         )
-        body = problem_body(status, detail, instance=path, request_id=request_id)
-        headers = [("Content-Type", PROBLEM_JSON), ("X-Request-ID", request_id)]
+        body = problem_body(status, detail, instance=path, request_id=about["request_id"])
+        headers = [("Content-Type", PROBLEM_JSON), ("X-Request-ID", about["request_id"])]
         reply = Reply(status_line(status), headers, body)
         head = self._reading_request and not self._reading_head and self._parser.get_method() == b"HEAD"
         self._transport.write(reply.encode(head=head, keep_alive=False, date=self._endpoint.date()))
@@ -231,13 +230,12 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
-    def _request_id(self) -> str:
-        """The client's own, where it came so far and is sane, and one id however often it is asked for."""
-        sent = next((value for name, value in getattr(self, "_headers", ()) if name == b"x-request-id"), None)
-        request_id = sane_request_id(sent.decode("latin-1") if sent is not None else None)
-        if sent is None or request_id.encode() != sent:
-            self._headers = [(b"x-request-id", request_id.encode())]
-        return request_id
+    def _ids(self) -> dict[str, str]:
+        """The client's own, where they came so far and are sane, and one id however often it is asked for."""
+        headers = getattr(self, "_headers", [])
+        found = request_ids(headers)
+        self._headers = [(b"x-request-id", found["request_id"].encode()), *headers]
+        return found
 
     # --- leaving --------------------------------------------------------------------------------------------
 

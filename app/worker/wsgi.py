@@ -12,6 +12,10 @@ from urllib.parse import unquote_to_bytes
 import httptools
 import msgspec
 
+from app.serving.prediction import sane_request_id
+from app.telemetry.current import ids
+from app.telemetry.tracing import continued
+
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -113,6 +117,13 @@ def build_environ(request: Request) -> Environ:
     if request.body:
         environ["CONTENT_LENGTH"] = str(len(request.body))  # also where it came in chunks
     return environ
+
+
+def request_ids(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The ids of a request that does not reach the app, as the app would have taken them from its headers."""
+    sent = {name: value.decode("latin-1") for name, value in reversed(headers)}
+    trace = continued(sent.get(b"traceparent"))
+    return ids(sane_request_id(sent.get(b"x-request-id")), trace.trace_id if trace is not None else None)
 
 
 _KEYS: dict[bytes, str] = {}

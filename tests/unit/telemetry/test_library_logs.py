@@ -8,11 +8,12 @@ import sys
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from app.telemetry.logs import REQUEST_ID, GunicornLogger, LogSink, SinkHandler, access_event, route_library_logs
+from app.telemetry.current import REQUEST, current_request
+from app.telemetry.logs import GunicornLogger, LogSink, SinkHandler, access_event, route_library_logs
 from tests.unit.telemetry.conftest import LogPipe
 
 pytestmark = pytest.mark.usefixtures("untouched_logging")
@@ -90,7 +91,14 @@ class FakeResponse:
     sent: int | None
 
 
-ENVIRON = {"REQUEST_METHOD": "GET", "PATH_INFO": "/health", "REMOTE_ADDR": "192.0.2.7", REQUEST_ID: "id-1"}
+class Asked(NamedTuple):
+    """A request's ids."""
+
+    request_id: str
+    trace_id: str | None
+
+
+ENVIRON = {"REQUEST_METHOD": "GET", "PATH_INFO": "/health", "REMOTE_ADDR": "192.0.2.7", REQUEST: Asked("id-1", None)}
 
 
 def gunicorn_logger(pipe: LogPipe, monkeypatch: pytest.MonkeyPatch, config: FakeConfig) -> Any:
@@ -152,6 +160,25 @@ def test_access_lines_are_off_unless_asked_for(pipe: LogPipe, monkeypatch: pytes
 
 
 def test_an_access_event_needs_no_header() -> None:
-    """What is not known is null."""
+    """What is not known is null; ids are there where there are any."""
     event = access_event({}, 400, 0.12345, None)
-    assert (event["path"], event["request_id"], event["duration_ms"]) == (None, None, 0.123)
+    assert (event["path"], event["client"], event["duration_ms"]) == (None, None, 0.123)
+    assert not {"request_id", "trace_id"} & event.keys()
+
+
+def test_an_access_event_tells_the_trace() -> None:
+    """Of a request that has one."""
+    event = access_event({REQUEST: Asked("id-1", "trace-1")}, 200, 1, 2)
+    assert (event["request_id"], event["trace_id"]) == ("id-1", "trace-1")
+
+
+def test_a_librarys_record_tells_the_request_it_came_up_in(pipe: LogPipe) -> None:
+    """And none that came before."""
+    route_library_logs(LogSink(pipe.fd), "INFO")
+    current_request.set(Asked("id-1", "trace-1"))
+    logging.getLogger("some.library").warning("within")
+    current_request.set(None)
+    logging.getLogger("some.library").warning("after")
+    within, after = pipe.read()
+    assert (within["request_id"], within["trace_id"]) == ("id-1", "trace-1")
+    assert not {"request_id", "trace_id"} & after.keys()

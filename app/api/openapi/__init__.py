@@ -1,0 +1,1 @@
+"""The OpenAPI document: `requests` and `operations` say what there is, `document` puts it together."""
