@@ -31,6 +31,7 @@ from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
 from app.serving.feedback import FeedbackService
 from app.serving.gauges import StateGauges
 from app.serving.health import HealthCheck
+from app.serving.lines import Lines
 from app.serving.quarantine import Quarantine
 from app.serving.recorder import Recorder
 from app.serving.reload import ModelFollower
@@ -96,7 +97,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         shadow=shadow,
     )  # fmt: skip
     recorder = Recorder(
-        schema, audit, sink, board, health, tally,
+        Lines(schema, _redacted(settings, schema)), audit, sink, board, health, tally,
         audit_required=settings.audit_required, log_level=settings.log_level,
     )  # fmt: skip
     service = PredictionService(
@@ -151,6 +152,13 @@ def _contract(settings: Settings) -> tuple[FeatureSchema, Rule]:
             [f"BASELINE_RULE: {default_rule} knows only the default features; name a rule for yours as module:function"]
         )
     return schema, rule
+
+
+def _redacted(settings: Settings, schema: FeatureSchema) -> frozenset[str]:
+    names = frozenset(name.strip() for name in (settings.redact_features or "").split(",") if name.strip())
+    if unknown := sorted(names - set(schema.names)):
+        raise SettingsError([f"REDACT_FEATURES: {unknown} are no features; there are {list(schema.names)}"])
+    return names
 
 
 def _imported(variable: str, reference: str) -> Any:

@@ -101,6 +101,10 @@ class Settings(BaseModel):
     audit_keep_bytes: int = Field(
         0, ge=0, description="Most bytes all audit files may hold; beyond it the oldest are removed; 0: no limit."
     )
+    redact_features: str | None = Field(
+        None,
+        description="Features, separated by commas, whose values stay out of audit and log; replay needs them.",
+    )
     api_keys_file: Path | None = Field(
         None,
         description="File of `SHA-256-of-key name` lines; once set, POST needs a key. Read again when it changes.",

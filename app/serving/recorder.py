@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import msgspec
-import numpy as np
 
 from app.contract.problems import Rejected
-from app.contract.schema import FeatureSchema, Readings, Row
+from app.contract.schema import Readings, Row
 from app.errors import AuditUnavailableError, ContractViolationError, RowsRejectedError, ServiceError
 from app.model.stages import NONE
 from app.serving.board import WorkerBoard
 from app.serving.health import HealthCheck
+from app.serving.lines import Lines
 from app.serving.prediction import PredictedBatch, Prediction, RequestContext
 from app.telemetry.audit import PredictionLogger
-from app.telemetry.logs import LogSink, render
-from app.telemetry.records import BatchRecord, PredictionRecord
+from app.telemetry.logs import LogSink
 from app.telemetry.tally import Tally
 
 _encoder = msgspec.json.Encoder()
@@ -33,7 +29,7 @@ class Recorder:
 
     def __init__(
         self,
-        schema: FeatureSchema,
+        lines: Lines,
         audit: PredictionLogger,
         sink: LogSink,
         board: WorkerBoard,
@@ -43,7 +39,7 @@ class Recorder:
         audit_required: bool,
         log_level: str,
     ) -> None:
-        self._names = schema.names
+        self._lines = lines
         self._audit = audit
         self._sink = sink
         self._board = board
@@ -54,11 +50,11 @@ class Recorder:
 
     def answered(self, prediction: Prediction, context: RequestContext) -> None:
         """Records one prediction. Raises `AuditUnavailableError`."""
-        line = self._served(prediction, context)
+        line = self._lines.served(prediction, context)
         problem = self._audited([line], context)
         if problem is not None and self._audit_required:
             error = _withheld(problem)
-            self._unanswered(self._failed(error, prediction.row, context), 1, context)
+            self._unanswered(self._lines.failed(error, prediction.row, context), 1, context)
             raise error
         self._log("INFO", line)
         self._board.beat(time.time(), success=True)
@@ -71,13 +67,13 @@ class Recorder:
 
     def batch_answered(self, batch: PredictedBatch, context: RequestContext) -> None:
         """Records a batch, and each of its rows that was rejected. Raises `AuditUnavailableError`."""
-        rejected = self._rejected_rows(batch.readings.rejected, context)
+        rejected = self._lines.rejected_rows(batch.readings.rejected, context)
         served = len(batch.scores) > 0
-        record = self._batch_served(batch, context)
+        record = self._lines.batch_served(batch, context)
         problem = self._audited([*([record.line()] if served else []), *rejected], context)
         if problem is not None and self._audit_required and served:
             error = _withheld(problem)
-            failed = self._batch_failed(error, batch.readings, context)
+            failed = self._lines.batch_failed(error, batch.readings, context)
             self._unanswered(failed.without_rows().line(), failed.count, context)
             raise error
         self._log("WARNING", *rejected)
@@ -94,25 +90,25 @@ class Recorder:
     def rejected(self, error: ServiceError, context: RequestContext) -> None:
         """Records a request that broke the contract as a whole; bad input is no failure of the service."""
         if isinstance(error, RowsRejectedError):
-            lines = self._rejected_rows(error.rejected, context)
+            lines = self._lines.rejected_rows(error.rejected, context)
             self._count_rejected(error.rejected.values())
         else:
             rejected = error.rejected if isinstance(error, ContractViolationError) else None
-            lines = [self._rejected(str(error), rejected, context)]
+            lines = [self._lines.rejected(str(error), rejected, context)]
             self._count_rejected([rejected])
         self._audited(lines, context)
         self._log("WARNING", *lines)
 
     def failed(self, error: ServiceError, row: Row, context: RequestContext) -> None:
         """Records a reading that no stage could answer."""
-        line = self._failed(error, row, context)
+        line = self._lines.failed(error, row, context)
         self._audited([line], context)
         self._unanswered(line, 1, context)
 
     def batch_failed(self, error: ServiceError, readings: Readings, context: RequestContext) -> None:
         """Records a batch whose rows no stage could answer."""
-        record = self._batch_failed(error, readings, context)
-        rejected = self._rejected_rows(readings.rejected, context)
+        record = self._lines.batch_failed(error, readings, context)
+        rejected = self._lines.rejected_rows(readings.rejected, context)
         self._audited([record.line(), *rejected], context)
         self._log("WARNING", *rejected)
         self._count_rejected(readings.rejected.values())
@@ -145,107 +141,6 @@ class Recorder:
         if level in self._logged:
             for line in lines:
                 self._sink.put(line)
-
-    def _served(self, prediction: Prediction, context: RequestContext) -> bytes:
-        return _encoder.encode(
-            PredictionRecord(
-                timestamp=datetime.now(UTC),
-                level="info",
-                event="prediction.served",
-                pid=os.getpid(),
-                request_id=context.request_id,
-                trace_id=context.trace_id,
-                client=context.client,
-                success=True,
-                prediction_id=prediction.prediction_id,
-                prediction=prediction.score,
-                is_anomaly=prediction.is_anomaly,
-                model_used=prediction.model_used,
-                model_version=prediction.model_version,
-                latency_ms=round(prediction.latency_ms, 3),
-                features=dict(zip(self._names, prediction.row, strict=True)),
-                warning=prediction.warning,
-            )
-        )
-
-    def _batch_served(self, batch: PredictedBatch, context: RequestContext) -> BatchRecord:
-        return BatchRecord(
-            timestamp=datetime.now(UTC),
-            level="info",
-            event="batch.served",
-            pid=os.getpid(),
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            client=context.client,
-            success=True,
-            model_used=batch.model_used,
-            model_version=batch.model_version,
-            latency_ms=round(batch.latency_ms, 3),
-            warning=batch.warning,
-            batch_id=batch.batch_id,
-            predictions=batch.scores,
-            is_anomaly=batch.decisions,
-            **self._columns(batch.readings),
-        )
-
-    def _batch_failed(self, error: ServiceError, readings: Readings, context: RequestContext) -> BatchRecord:
-        return BatchRecord(
-            timestamp=datetime.now(UTC),
-            level="error",
-            event="batch.failed",
-            pid=os.getpid(),
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            client=context.client,
-            success=False,
-            model_used=NONE,
-            model_version=None,
-            latency_ms=round(context.elapsed_ms, 3),
-            error=str(error),
-            **self._columns(readings),
-        )
-
-    def _columns(self, readings: Readings) -> dict[str, Any]:
-        return {
-            "count": len(readings.rows),
-            "features": dict(zip(self._names, np.ascontiguousarray(readings.rows.T), strict=True)),
-            "positions": list(readings.positions) if readings.rejected else None,
-        }
-
-    def _rejected_rows(self, rejected: Mapping[int, Rejected], context: RequestContext) -> list[bytes]:
-        return [self._rejected(entry.message, entry, context, row=place) for place, entry in rejected.items()]
-
-    def _rejected(
-        self, message: str, rejected: Rejected | None, context: RequestContext, row: int | None = None
-    ) -> bytes:
-        problems = rejected.problems if rejected is not None else ()
-        errors = [{"feature": problem.feature, "code": problem.code} for problem in problems]
-        return _without_answer("warning", "prediction.rejected", message, context, row=row, errors=errors or None)
-
-    def _failed(self, error: ServiceError, values: Row, context: RequestContext) -> bytes:
-        features = dict(zip(self._names, values, strict=True))
-        return _without_answer("error", "prediction.failed", str(error), context, features=features)
-
-
-def _without_answer(level: str, event: str, message: str, context: RequestContext, **more: Any) -> bytes:
-    # Rendered carefully: a client's own words may be in it.
-    return render(
-        PredictionRecord(
-            timestamp=datetime.now(UTC),
-            level=level,
-            event=event,
-            pid=os.getpid(),
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            client=context.client,
-            success=False,
-            model_used=NONE,
-            model_version=None,
-            latency_ms=round(context.elapsed_ms, 3),
-            error=message,
-            **more,
-        )
-    )
 
 
 def _withheld(problem: str) -> AuditUnavailableError:
