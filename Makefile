@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test e2e schemathesis screenshots check lint types lock audit replay-traffic profile bench bench-peers lock-peers bench-report \
+.PHONY: help serve install test e2e fuzz schemathesis screenshots check lint types lock audit replay-traffic profile bench bench-peers lock-peers bench-report \
   image image-test clean
 
 help:            ## show this list
@@ -20,14 +20,19 @@ install: $(VENV)/.installed   ## make .venv with the locked requirements
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
 
-e2e: $(VENV)/.installed-dev   ## run the tests that need more than Python: a browser, Prometheus (Debian: chromium prometheus prometheus-alertmanager)
-	$(BIN)/python -m pytest -n 0 tests/browser tests/observability
+e2e: $(VENV)/.installed-dev   ## what takes longer or needs more: a browser, schemathesis, Prometheus, nginx (Debian: chromium nginx-light prometheus prometheus-alertmanager)
+	$(BIN)/python -m pytest -n 0 tests/browser tests/description tests/observability tests/proxy
 
 screenshots: $(VENV)/.installed-dev  ## take the README's pictures of the page anew (needs chromium)
 	$(BIN)/python -m tests.browser.screenshots docs
 
 schemathesis: $(VENV)/.installed-dev  ## random requests made of /openapi.json, against a service of its own
-	$(BIN)/python -m pytest -n 0 -s tests/e2e/test_schemathesis.py
+	$(BIN)/python -m pytest -n 0 -s tests/description
+
+SEED ?= 0
+REQUESTS ?= 100000
+fuzz: $(VENV)/.installed-dev  ## REQUESTS (100000) mutated requests from SEED against two workers; not 0 on any finding
+	$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
 
 check: lint types test        ## everything that must be green: ruff, mypy --strict, tests
 

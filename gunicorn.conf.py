@@ -13,6 +13,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 from app.errors import SettingsError  # noqa: E402
 from app.settings import load_settings  # noqa: E402
+from app.worker.head import MAX_HEAD_BYTES, MAX_HEADERS, MAX_REQUEST_LINE_BYTES  # noqa: E402
 
 try:
     _settings = load_settings()
@@ -31,6 +32,10 @@ timeout = _settings.worker_timeout_s
 graceful_timeout = _settings.graceful_timeout_s
 keepalive = int(_settings.keep_alive_s)
 worker_tmp_dir = str(_settings.runtime_dir.parent)
+# Our own worker has the same limits; these are for gunicorn's.
+limit_request_line = MAX_REQUEST_LINE_BYTES
+limit_request_fields = MAX_HEADERS
+limit_request_field_size = MAX_HEAD_BYTES
 # Its control socket would be a thread in the master, which forks.
 control_socket_disable = True
 
@@ -51,18 +56,18 @@ def pre_fork(server, worker):  # type: ignore[no-untyped-def]
     worker.slot = next(slot for slot in itertools.count() if slot not in taken)
 
 
-def post_fork(server, worker):  # type: ignore[no-untyped-def]
-    """Gunicorn's own worker classes refuse what is no HTTP in the service's envelope too."""
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """After the fork, before the first request: prove the model, start this worker's threads.
+
+    Gunicorn's own worker classes, too, refuse what is no HTTP in the service's envelope.
+    """
     from gunicorn import util
 
-    from app.worker.plain import write_problem
+    from app.worker.plain import problem_writer
 
-    util.write_error = write_problem
-
-
-def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """After the fork, before the first request: prove the model, start this worker's threads."""
-    worker.wsgi.extensions["anomaly"].background.start(slot=str(worker.slot))
+    components = worker.wsgi.extensions["anomaly"]
+    components.background.start(slot=str(worker.slot))
+    util.write_error = problem_writer(components.tally.refused, components.log)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]

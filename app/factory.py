@@ -59,6 +59,7 @@ class Components:
     registry: Registry
     health: HealthCheck
     background: Background
+    tally: Tally
     sink: LogSink
     log: FilteringBoundLogger
 
@@ -115,7 +116,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )  # fmt: skip
 
     app = LeanFlask("app", static_folder=None)
-    app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, sink, log)
+    app.extensions[EXTENSION] = Components(settings, schema, registry, health, background, tally, sink, log)
     add_predict_views(app, service, settings.max_body_bytes)
     add_open_inference_views(
         app, service, health, follower, schema,
@@ -130,7 +131,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(
         docs_views(schema, gate, model_name=settings.model_name, max_batch_rows=settings.max_batch_rows)
     )
-    register_error_handlers(app, log, partial(failure_members, follower))
+    register_error_handlers(app, log, tally.refused, partial(failure_members, follower))
     if from_command_line:
         _add_commands(app, settings, schema, registry, _chain_builder(settings, schema, rule))
     else:

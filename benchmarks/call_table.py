@@ -92,7 +92,10 @@ def _wait_for_shadow(components: Any) -> None:
 
 def _sender(app: Any, components: Any, settings: Settings) -> Callable[[], None]:
     """One request after the other over one connection, without a socket."""
-    endpoint = Endpoint(app, components.log, settings.max_body_bytes, settings.request_timeout_s, settings.keep_alive_s)
+    endpoint = Endpoint(
+        app, components.log, settings.max_body_bytes, settings.request_timeout_s, settings.keep_alive_s,
+        refused=components.tally.refused, call_soon=lambda call: call(),
+    )  # fmt: skip
     connection, transport = Connection(endpoint), _Transport()
     connection.connection_made(transport)  # type: ignore[arg-type]
     body = json.dumps(components.schema.example()).encode()

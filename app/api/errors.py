@@ -57,8 +57,13 @@ _REPEATED = _Status(409, "feedback-repeated")
 Extra = Callable[[], dict[str, Any]]
 
 
-def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extra) -> None:
-    """Answers every error in the envelope; `members` are those that the endpoint's success would have."""
+def register_error_handlers(
+    app: Flask, log: FilteringBoundLogger, refused: Callable[[int], None], members: Extra
+) -> None:
+    """Answers every error in the envelope; `members` are those that the endpoint's success would have.
+
+    `refused` is told the status of each request that HTTP itself is enough to refuse.
+    """
 
     def problem(
         status: int,
@@ -81,6 +86,7 @@ def register_error_handlers(app: Flask, log: FilteringBoundLogger, members: Extr
     def http_error(error: HTTPException) -> Reply:
         status = error.code or 500
         detail = _detail(error)
+        refused(status)
         log.warning("request.rejected", status=status, method=request.method, path=request.path, detail=detail)
         return problem(status, detail, None, headers=_hints(error))
 

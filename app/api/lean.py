@@ -39,6 +39,7 @@ class LeanFlask(Flask):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.url_map.merge_slashes = False  # else `/health//live` is redirected, to no host at all
         self._direct: dict[str, DirectView] = {}
         self.gate: Callable[[Environ], None] | None = None
         """Asked before anything else; what it raises is the answer."""
@@ -78,6 +79,11 @@ class LeanFlask(Flask):
                 return self.make_response(self.handle_user_exception(error))
             except Exception as unhandled:  # noqa: BLE001 - what has no handler of its own is a 500
                 return self.handle_exception(unhandled)
+
+    def make_default_options_response(self) -> Response:
+        response = super().make_default_options_response()
+        response.headers["X-Request-ID"] = request_context(request.environ).request_id
+        return response
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         if request is None:

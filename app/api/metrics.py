@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -21,7 +23,15 @@ def metrics_views(tally: Tally, gauges: StateGauges) -> Blueprint:
         registry = CollectorRegistry()
         registry.register(tally.instruments)
         registry.register(gauges)
-        encode, media_type = choose_encoder(request.headers.get("Accept", ""))
+        encode, media_type = _encoder(request.headers.get("Accept", ""))
         return reply(request.environ, encode(registry), 200, media_type)
 
     return views
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    try:
+        encode, media_type = choose_encoder(accept)
+    except TypeError:  # raised where a version in it is no number
+        encode, media_type = choose_encoder("")
+    return encode, media_type

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 from app.contract.body import strict_json
 from app.contract.problems import Problem, Rejected, type_name
+from app.contract.schema import check_count
 from app.errors import ContractViolationError
 
 PREDICTION_ID = r"(-|[A-Za-z0-9][A-Za-z0-9._-]{0,99})\.(primary|fallback|baseline)\.([01])\.[0-9a-f]{18}(-[0-9]{1,9})?"
@@ -28,10 +30,10 @@ class Feedback:
     actual: int
 
 
-def parse_feedback(body: bytes) -> tuple[list[Feedback | Rejected], bool]:
+def parse_feedback(body: bytes, max_entries: int = sys.maxsize) -> tuple[list[Feedback | Rejected], bool]:
     """The entries of a body, and whether they came as a list: `{"feedback": [entry, ...]}` or one entry alone.
 
-    Raises `MalformedBodyError`, or `ContractViolationError` where the envelope is wrong.
+    Raises `MalformedBodyError`, `TooManyRowsError`, or `ContractViolationError` where the envelope is wrong.
     """
     document = strict_json(body)
     if not isinstance(document, dict):
@@ -45,6 +47,7 @@ def parse_feedback(body: bytes) -> tuple[list[Feedback | Rejected], bool]:
         raise ContractViolationError(
             Rejected((Problem("not_a_batch", f'"feedback" must be an array, got {type_name(entries)}'),))
         )
+    check_count(len(entries), max_entries)
     return [_entry(entry) for entry in entries], True
 
 

@@ -15,9 +15,9 @@ from msgspec import UNSET
 
 from app.contract.inference_json import Document, Input, read_request
 from app.contract.problems import Rejected
-from app.contract.schema import FeatureSchema, Matrix
+from app.contract.schema import FeatureSchema, Matrix, check_count
 from app.contract.tensors import DATATYPES, Values, as_datatype, binary_values
-from app.errors import ContractViolationError, RowsRejectedError, TensorError, TooManyRowsError
+from app.errors import ContractViolationError, RowsRejectedError, TensorError
 
 OUTPUTS = {"prediction": "FP64", "is_anomaly": "BOOL", "model_used": "BYTES"}
 """What a reply can hold, with its datatype: one value per reading each."""
@@ -78,7 +78,7 @@ class InferenceReader:
                     f"{tensor.title} has the shape {tensor.shape}; send one tensor of shape [-1, {len(names)}], "
                     "or one of shape [-1] for each feature"
                 )
-            self._check_count(tensor.shape[0])
+            check_count(tensor.shape[0], self._max_rows)
             return values[0].reshape(tensor.shape[0], len(names))
         count = self._check_columns(inputs)
         columns = {tensor.name: column for tensor, column in zip(inputs, values, strict=True)}
@@ -101,12 +101,8 @@ class InferenceReader:
                 raise TensorError(
                     f"{tensor.title} has the shape {tensor.shape}; the first input asks for {[count]} or {[count, 1]}"
                 )
-        self._check_count(count)
+        check_count(count, self._max_rows)
         return count
-
-    def _check_count(self, rows: int) -> None:
-        if rows > self._max_rows:
-            raise TooManyRowsError(rows, self._max_rows)
 
 
 def _all_values(inputs: Sequence[Input[Any]], found: Sequence[Values | None], rest: memoryview) -> list[Values]:

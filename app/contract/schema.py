@@ -5,6 +5,7 @@ To serve other features, subclass `FeatureSchema`, replace `features`, and name 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeAlias
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.contract.body import strict_json
 from app.contract.problems import Problem, Rejected, listed, type_name, value_problems
-from app.errors import ContractViolationError
+from app.errors import ContractViolationError, TooManyRowsError
 
 Row: TypeAlias = tuple[float, ...]
 """One reading that fulfils the contract: its values in contract order."""
@@ -105,19 +106,20 @@ class FeatureSchema:
             return self._parse_row_carefully(body)
         return row
 
-    def parse_batch(self, body: bytes) -> Readings:
+    def parse_batch(self, body: bytes, max_rows: int = sys.maxsize) -> Readings:
         """The entries of `{"instances": [...]}`; a bad one does not sink the others.
 
-        Raises `MalformedBodyError`, or `ContractViolationError` where the envelope itself is wrong.
+        Raises `MalformedBodyError`, `TooManyRowsError`, or `ContractViolationError` where the envelope itself is wrong.
         """
         try:
             rows = [msgspec.structs.astuple(row) for row in self._batch_decoder.decode(body).instances]
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            return self._parse_batch_carefully(body)
+            return self._parse_batch_carefully(body, max_rows)
         # numpy counts quicker than `bytes.count` where there are many.
         quotes = np.count_nonzero(np.frombuffer(body, np.uint8) == ord('"'))
         if quotes != 2 + len(rows) * self._quotes_per_row:
-            return self._parse_batch_carefully(body)
+            return self._parse_batch_carefully(body, max_rows)
+        check_count(len(rows), max_rows)
         return Readings(self.matrix(rows))
 
     def _parse_row_carefully(self, body: bytes) -> Row:
@@ -126,7 +128,7 @@ class FeatureSchema:
             raise ContractViolationError(entry)
         return entry
 
-    def _parse_batch_carefully(self, body: bytes) -> Readings:
+    def _parse_batch_carefully(self, body: bytes, max_rows: int) -> Readings:
         document = strict_json(body)
         if not isinstance(document, dict) or set(document) != {"instances"}:
             raise ContractViolationError(
@@ -137,6 +139,7 @@ class FeatureSchema:
             raise ContractViolationError(
                 Rejected((Problem("not_a_batch", f'"instances" must be an array, got {type_name(instances)}'),))
             )
+        check_count(len(instances), max_rows)
         entries = [self.check(instance) for instance in instances]
         rows = [entry for entry in entries if not isinstance(entry, Rejected)]
         rejected = {place: entry for place, entry in enumerate(entries) if isinstance(entry, Rejected)}
@@ -208,6 +211,14 @@ class FeatureSchema:
         edge = rng.random(rows.shape)
         rows = np.where(edge < 0.05, self.lows, rows)
         return np.where(edge > 0.95, self.highs, rows)
+
+
+def check_count(rows: int, max_rows: int) -> None:
+    """Raises `TooManyRowsError`. To be asked before the rows are looked at: millions fit into a body, and each that
+    is wrong costs many times its bytes.
+    """
+    if rows > max_rows:
+        raise TooManyRowsError(rows, max_rows)
 
 
 def _decoders(features: Sequence[Feature]) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]]:

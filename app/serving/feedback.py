@@ -59,9 +59,7 @@ class FeedbackService:
         Raises `MalformedBodyError`, `ContractViolationError`, `TooManyRowsError` or `AuditUnavailableError`.
         """
         try:
-            entries, many = parse_feedback(body)
-            if len(entries) > self._max_entries:
-                raise TooManyRowsError(len(entries), self._max_entries)
+            entries, many = parse_feedback(body, self._max_entries)
         except (MalformedBodyError, ContractViolationError, TooManyRowsError) as error:
             self._refuse("malformed", str(error))
             raise

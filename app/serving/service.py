@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.contract.inference import InferenceReader, InferenceRequest
-from app.contract.schema import FeatureSchema, Matrix, Readings
+from app.contract.schema import FeatureSchema, Matrix, Readings, check_count
 from app.errors import (
     AllStagesFailedError,
     ContractViolationError,
@@ -77,8 +77,7 @@ class PredictionService:
         `AllStagesFailedError` or `AuditUnavailableError`.
         """
         try:
-            readings = self._schema.parse_batch(body)
-            self._check_count(readings.count)
+            readings = self._schema.parse_batch(body, self._max_batch_rows)
         except (MalformedBodyError, ContractViolationError, TooManyRowsError) as error:
             self._recorder.rejected(error, context)
             raise
@@ -104,7 +103,7 @@ class PredictionService:
         Raises `RowsRejectedError`, `TooManyRowsError`, `AllStagesFailedError` or `AuditUnavailableError`.
         """
         try:
-            self._check_count(len(matrix))
+            check_count(len(matrix), self._max_batch_rows)
             readings = self._schema.check_matrix(matrix)
             if readings.rejected:
                 raise RowsRejectedError(readings.rejected)
@@ -112,10 +111,6 @@ class PredictionService:
             self._recorder.rejected(error, context)
             raise
         return self._predict_many(readings, context)
-
-    def _check_count(self, rows: int) -> None:
-        if rows > self._max_batch_rows:
-            raise TooManyRowsError(rows, self._max_batch_rows)
 
     def _predict_many(self, readings: Readings, context: RequestContext) -> PredictedBatch:
         chain = self._follower.chain

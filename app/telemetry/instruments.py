@@ -76,6 +76,7 @@ class Instruments(Collector):
             ["model_version", "stage", "predicted", "actual"],
         )  # fmt: skip
         self.feedback_refused = counter("feedback_refused", "Feedback that was not counted.", ["reason"])
+        self.http_refusals = counter("http_refusals", "Requests that HTTP was enough to refuse.", ["status"])
         self.audit_errors = counter("audit_errors", "Audit lines that could not be written.")
         self.log_lines_dropped = counter("log_lines_dropped", "Log lines lost because stdout was not read.")
         self.worker_starts = counter("worker_starts", "Workers started, the first ones included.")

@@ -168,6 +168,10 @@ class Tally:
         """The shadow version gave no answer."""
         self.instruments.shadow_failures.inc()
 
+    def refused(self, status: int) -> None:
+        """A request was refused that never got as far as its reading: no HTTP, no such endpoint, too large."""
+        self.instruments.http_refusals.labels(str(status)).inc()
+
     def audit_failed(self) -> None:
         """The audit could not be written."""
         self.instruments.audit_errors.inc()

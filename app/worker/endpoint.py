@@ -35,6 +35,10 @@ class Endpoint:
     max_body_bytes: int
     request_timeout_s: float
     keep_alive_s: float
+    refused: Callable[[int], None]
+    """Told the status of each request that never reached the app."""
+    call_soon: Callable[[Callable[[], None]], object]
+    """Calls once everybody else has had a turn."""
     access_log: AccessLog | None = None
     connections: set[Expiring] = field(default_factory=set)
     requests: int = 0

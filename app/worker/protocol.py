@@ -1,7 +1,8 @@
 """One connection: bytes to requests, within limits and deadlines, and replies back.
 
 Requests are answered inside the parser's callback, one after the other, so pipelined ones keep their order and
-nothing of a connection ever runs beside itself.
+nothing of a connection ever runs beside itself. Between them other connections have their turn: what a client sent
+at once is given to the parser in pieces.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import NoReturn, cast
+from typing import cast
 
 import httptools
 
 from app.api.problem import PROBLEM_JSON, problem_body
 from app.worker.endpoint import Endpoint
+from app.worker.head import (
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    MAX_URL_BYTES,
+    RefusedError,
+    check_head,
+    check_size,
+    without_upgrade,
+)
+from app.worker.turns import PIECE_BYTES, Turns
 from app.worker.wsgi import Reply, Request, build_environ, call_app, request_ids, status_line
 
-MAX_HEAD_BYTES = 64 * 1024
-MAX_HEADERS = 100
-MAX_URL_BYTES = 8 * 1024
 _HEAD_TOO_LARGE = f"The request's head is larger than {MAX_HEAD_BYTES} bytes"
-_UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 LINGER_S = 2.0
 """How long a refused client may go on sending before the connection is cut: closing at once would take the reply
 with it."""
@@ -45,6 +52,8 @@ class Connection(asyncio.Protocol):
         self._upgrading = False
         self._refused = False
         self._over = False
+        self._answered = 0
+        self._turns: Turns
         self._steps = 0
         self._bytes_without_step = 0
         self.deadline = clock() + endpoint.request_timeout_s
@@ -53,32 +62,53 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own transports are no subclass
+        self._turns = Turns(self._parse, self._endpoint.call_soon, self._transport)
         self._client = _address(transport.get_extra_info("peername"))
         self._server = _address(transport.get_extra_info("sockname"))
         self._endpoint.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._over = True
         self._endpoint.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if len(data) <= PIECE_BYTES:
+            self._parse(data)
+        else:
+            self._turns.take(data)
+
+    def _parse(self, data: bytes | memoryview) -> bool:
+        """Gives the parser more; True where that completed a request, which is answered then."""
         if self._over:
-            return
-        steps = self._steps
+            return False
+        answered, steps = self._answered, self._steps
+        rest = self._feed(data)
+        while rest is not None:
+            rest = self._feed(rest)
+        # A header, trailer or chunk extension without end keeps the parser collecting, and calls nothing here.
+        self._bytes_without_step = self._bytes_without_step + len(data) if steps == self._steps else 0
+        if self._bytes_without_step > MAX_HEAD_BYTES and not self._over:
+            self._refuse(431, _HEAD_TOO_LARGE)
+        return self._answered > answered
+
+    def _feed(self, data: bytes | memoryview) -> bytes | None:
+        """Gives the parser bytes; returns what to give it next where it stopped before a change of protocols."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError:
-            if not self._over:
+            head = without_upgrade(self._parser.get_method(), self._url, self._parser.get_http_version(), self._headers)
+            self._parser = httptools.HttpRequestParser(self)
+            return head + bytes(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, RefusedError):
+                self._refuse(error.__context__.status, error.__context__.detail)
+            elif not self._over:
                 raise
         except httptools.HttpParserInvalidMethodError:
             self._refuse(501, "The request's method is not known")
         except httptools.HttpParserError as error:
             self._refuse(400, f"The request is not valid HTTP: {error}")
-        # A header, trailer or chunk extension without end keeps the parser collecting, and calls nothing here.
-        self._bytes_without_step = self._bytes_without_step + len(data) if steps == self._steps else 0
-        if self._bytes_without_step > MAX_HEAD_BYTES and not self._over:
-            self._refuse(431, _HEAD_TOO_LARGE)
+        return None
 
     def eof_received(self) -> bool:
         if self._reading_request and not self._over:
@@ -88,10 +118,10 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        self._transport.pause_reading()
+        self._turns.pause()
 
     def resume_writing(self) -> None:
-        self._transport.resume_reading()
+        self._turns.resume()
 
     # --- the parser's callbacks -----------------------------------------------------------------------------
 
@@ -99,7 +129,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = bytearray()
-        self._head_bytes = 0
+        self._head_bytes = self._fields = 0
         self._reading_request = self._reading_head = True
         self._upgrading = False
         self._steps += 1
@@ -109,70 +139,39 @@ class Connection(asyncio.Protocol):
         self._steps += 1
         self._url += url
         if len(self._url) > MAX_URL_BYTES:
-            self._stop(414, f"The request's URL is longer than {MAX_URL_BYTES} bytes")
+            raise RefusedError(414, f"The request's URL is longer than {MAX_URL_BYTES} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._steps += 1
-        self._headers.append((name.lower(), value))
+        self._fields += 1
         self._head_bytes += len(name) + len(value)
-        if len(self._headers) > MAX_HEADERS:
-            self._stop(431, f"The request has more than {MAX_HEADERS} headers")
+        if self._reading_head:  # a trailer comes after the decisions that its name may be about (RFC 9110, 6.5.1)
+            self._headers.append((name.lower(), value.rstrip(b" \t")))
+        if self._fields > MAX_HEADERS:
+            raise RefusedError(431, f"The request has more than {MAX_HEADERS} headers")
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._stop(431, _HEAD_TOO_LARGE)
+            raise RefusedError(431, _HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         self._reading_head = False
         self._upgrading = self._parser.should_upgrade()
         if not self._upgrading:
-            self._check_head()
+            if check_head(self._parser.get_http_version(), self._headers, self._endpoint.max_body_bytes):
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         elif self._parser.get_method() == b"CONNECT":
-            self._stop(501, "This is no proxy")
+            raise RefusedError(501, "This is no proxy")
 
     def on_body(self, chunk: bytes) -> None:
         self._steps += 1
         self._body += chunk
-        self._check_size(len(self._body))
+        check_size(len(self._body), self._endpoint.max_body_bytes)
 
     def on_message_complete(self) -> None:
         if not self._upgrading:
             self._reading_request = False
             self._answer()
 
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Reads the request again as if it had not asked for another protocol.
-
-        A client may always be answered in the one it already speaks (RFC 9110, section 7.8), and some ask with
-        every request. The parser skips the body of one that asks.
-        """
-        head = [self._parser.get_method(), b" ", self._url, b" HTTP/", self._parser.get_http_version().encode()]
-        for name, value in self._headers:
-            if name not in _UPGRADE_HEADERS:
-                head += [b"\r\n", name, b": ", value]
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received(b"".join([*head, b"\r\n\r\n", rest]))
-
     # --- answering ------------------------------------------------------------------------------------------
-
-    def _check_head(self) -> None:
-        version = self._parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            self._stop(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
-        hosts, expects = 0, False
-        for name, value in self._headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                self._check_size(int(value))
-            elif name == b"transfer-encoding" and value.lower() != b"chunked":
-                self._stop(501, "Only 'Transfer-Encoding: chunked' is known")
-            elif name == b"expect":
-                expects = True
-                if value.lower() != b"100-continue":
-                    self._stop(417, "Only 'Expect: 100-continue' can be met")
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
-            self._stop(400, "The request must have one Host header")
-        if expects and version == "1.1":
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _answer(self) -> None:
         started = time.perf_counter()
@@ -184,14 +183,16 @@ class Connection(asyncio.Protocol):
         try:
             environ = build_environ(request)
         except ValueError as error:
-            self._stop(400, f"The request is not valid HTTP: {error}")
+            raise RefusedError(400, f"The request is not valid HTTP: {error}") from None
         keep_alive = self._parser.should_keep_alive() and not self._endpoint.closing
         try:
             reply = call_app(self._endpoint.app, environ)
             data = reply.encode(head=method == b"HEAD", keep_alive=keep_alive, date=self._endpoint.date())
         except Exception:
             self._endpoint.log.exception("request.failed", path=environ["PATH_INFO"], **self._ids())
-            self._stop(500, "The service failed; the request id names the log entry")
+            self._end_with(500, "The service failed; the request id names the log entry")
+            raise _Over from None
+        self._answered += 1
         self._endpoint.requests += 1
         self.deadline = self._clock() + self._endpoint.keep_alive_s
         self._transport.write(data)
@@ -203,32 +204,30 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             raise _Over  # what is pipelined behind a last request is not read, and so never half done
 
-    def _check_size(self, size: int) -> None:
-        limit = self._endpoint.max_body_bytes
-        if size > limit:
-            self._stop(413, f"The body is larger than {limit} bytes (MAX_BODY_BYTES)")
-
-    def _stop(self, status: int, detail: str) -> NoReturn:
-        """Refuses from within a parser's callback, which an exception has to end."""
-        self._refuse(status, detail)
-        raise _Over
-
     def _refuse(self, status: int, detail: str) -> None:
-        """Answers what never reached the app, and ends the connection once the client has had time to read it."""
-        self._refused = self._over = True
-        about = self._ids()
-        path = getattr(self, "_url", b"")[:200].decode("latin-1")
+        """Answers what never reached the app; counted and logged here, since nobody else will."""
+        self._endpoint.refused(status)
         self._endpoint.log.warning(
-            "request.rejected", status=status, path=path, detail=detail, client=self._client[0], **about
+            "request.rejected", status=status, path=self._path, detail=detail, client=self._client[0], **self._ids()
         )
-        body = problem_body(status, detail, instance=path, request_id=about["request_id"])
-        headers = [("Content-Type", PROBLEM_JSON), ("X-Request-ID", about["request_id"])]
+        self._end_with(status, detail)
+
+    def _end_with(self, status: int, detail: str) -> None:
+        """A last reply, and the end of the connection once the client has had time to read it."""
+        self._refused = self._over = True
+        request_id = self._ids()["request_id"]
+        body = problem_body(status, detail, instance=self._path, request_id=request_id)
+        headers = [("Content-Type", PROBLEM_JSON), ("X-Request-ID", request_id)]
         reply = Reply(status_line(status), headers, body)
         head = self._reading_request and not self._reading_head and self._parser.get_method() == b"HEAD"
         self._transport.write(reply.encode(head=head, keep_alive=False, date=self._endpoint.date()))
         self.deadline = self._clock() + LINGER_S
         if self._transport.can_write_eof():
             self._transport.write_eof()
+
+    @property
+    def _path(self) -> str:
+        return getattr(self, "_url", b"")[:200].decode("latin-1")
 
     def _ids(self) -> dict[str, str]:
         """The client's own, where they came so far and are sane, and one id however often it is asked for."""
@@ -250,7 +249,7 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """For shutting down: a connection between two requests ends now, any other after its reply."""
-        if not self._reading_request and not self._refused:
+        if not (self._reading_request or self._turns.waiting or self._refused):
             self._transport.close()
 
 

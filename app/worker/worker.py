@@ -34,11 +34,12 @@ class InlineWorker(Worker):  # type: ignore[misc]
     async def _serve(self) -> None:
         components: Components = self.wsgi.extensions[EXTENSION]
         settings = components.settings
+        loop = asyncio.get_running_loop()
         endpoint = Endpoint(
             self.wsgi, components.log, settings.max_body_bytes, settings.request_timeout_s, settings.keep_alive_s,
+            components.tally.refused, loop.call_soon,
             partial(_log_access, components) if settings.access_log else None,
         )  # fmt: skip
-        loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, stop.set)

@@ -92,6 +92,7 @@ def test_lines_of_the_worker_tell_the_trace(start_service: StartService) -> None
     headers = f"traceparent: {TRACEPARENT}\r\nX-Request-ID: asked-1\r\n"
     exchange(service.port, f"GET /health/live HTTP/1.1\r\nHost: a\r\n{headers}\r\n".encode())
     exchange(service.port, f"GET /health/live HTTP/1.1\r\nHost: a\r\n{headers}Expect: a miracle\r\n\r\n".encode())
+    eventually(lambda: service.events("request.rejected"), "the last of both is in the log")
     assert service.stop() == 0
     lines = service.log_lines()
     traced = [line for line in lines if "trace_id" in line]

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.contract.schema import FeatureSchema
-from tests.e2e.conftest import Service
+from app.worker.head import MAX_HEAD_BYTES, MAX_HEADERS, MAX_URL_BYTES
+from tests.cases import load_corpus
+from tests.e2e.conftest import Service, eventually
 from tests.e2e.wire import Wire, exchange, problem
 
 READING = FeatureSchema().example()
@@ -31,15 +33,49 @@ def threaded(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iter
     [
         pytest.param(b"BAD\r\n\r\n", id="no HTTP"),
         pytest.param(b"GET / HTTP/1.1\r\nHo st: a\r\n\r\n", id="a bad header name"),
-        pytest.param(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 9_000), id="a long URL"),
     ],
 )
 def test_gunicorns_own_refusals_come_in_the_envelope(threaded: Service, garbage: bytes) -> None:
-    """Not as a page of HTML."""
-    with Wire(threaded.port) as wire:
-        answer = wire.send(garbage).reply()
-    problem(answer, answer.status)
-    assert 400 <= answer.status < 500
+    """Not as a page of HTML; logged under the id in the reply, and counted."""
+    before = refusals(threaded)
+    document = problem(exchange(threaded.port, garbage), 400)
+    assert refusals(threaded) == before + 1
+    eventually(
+        lambda: document["request_id"] in {line["request_id"] for line in threaded.events("request.rejected")},
+        "the refusal is in the log",
+    )
+
+
+def refusals(service: Service) -> int:
+    """What `/metrics` says of refused requests."""
+    lines = service.request("GET", "/metrics").body.decode().splitlines()
+    return sum(int(float(line.split()[1])) for line in lines if line.startswith("http_refusals_total{"))
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(b"GET /health/live?" + b"a" * (MAX_URL_BYTES - 13), 200, id="the longest URL"),
+        pytest.param(b"GET /health/live?" + b"a" * MAX_URL_BYTES, 414, id="a longer URL"),
+        pytest.param(b"GET /health/live HTTP/1.1\r\nHost: a" + b"\r\nX: y" * (MAX_HEADERS - 1), 200, id="most headers"),
+        pytest.param(b"GET /health/live HTTP/1.1\r\nHost: a" + b"\r\nX: y" * MAX_HEADERS, 431, id="more headers"),
+        pytest.param(b"GET /health/live HTTP/1.1\r\nX: " + b"y" * MAX_HEAD_BYTES, 431, id="a large header"),
+    ],
+)
+def test_the_head_has_the_limits_it_has_elsewhere(threaded: Service, head: bytes, status: int) -> None:
+    """Whatever worker class reads it."""
+    rest = b"" if b"HTTP" in head else b" HTTP/1.1\r\nHost: a"
+    assert exchange(threaded.port, head + rest + b"\r\n\r\n").status == status
+
+
+def test_nothing_of_the_corpus_is_a_fault_of_the_service(threaded: Service) -> None:
+    """Gunicorn's parser is another one and refuses otherwise, but nothing a client sends is a 500 here either."""
+    for case in load_corpus():
+        with Wire(threaded.port) as wire:
+            replies = wire.offer(case.request()).half_close().rest()
+        assert b"HTTP/1.1 500 " not in replies, case.name
+    assert threaded.post("/predict", READING).status == 200
+    assert not [line for line in threaded.log_lines() if line["level"] == "error"]
 
 
 def chunked(*chunks: bytes) -> bytes:

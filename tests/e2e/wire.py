@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from typing import Any, Self
@@ -29,9 +30,16 @@ class Wire:
         self._socket.sendall(data)
         return self
 
+    def offer(self, data: bytes) -> Self:
+        """Sends as much as the service takes: it may hang up before it has all."""
+        with contextlib.suppress(ConnectionError):
+            self._socket.sendall(data)
+        return self
+
     def half_close(self) -> Self:
         """Says that nothing more will be sent, and goes on reading."""
-        self._socket.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # the service has hung up already
+            self._socket.shutdown(socket.SHUT_WR)
         return self
 
     def head(self) -> tuple[int, dict[str, str]]:

@@ -18,6 +18,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 from app.api import exchange
 from app.api.exchange import Environ, read_json_body, read_tensor_body, request_context, respond
 from app.serving.prediction import sane_request_id
+from app.telemetry.current import current_request
 
 LIMIT = 100
 MADE_ID = re.compile(r"[0-9a-f]{24}")
@@ -40,7 +41,10 @@ def asked(body: bytes = b"{}", **environ: Any) -> Iterator[Environ]:
         "CONTENT_TYPE": "application/json",
         **{name.replace("__", "."): value for name, value in environ.items()},
     }
-    yield {name: value for name, value in made.items() if value is not None}
+    try:
+        yield {name: value for name, value in made.items() if value is not None}
+    finally:
+        current_request.set(None)
 
 
 # --- media types --------------------------------------------------------------------------------------------

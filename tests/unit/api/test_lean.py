@@ -29,7 +29,7 @@ def answer(environ: Environ) -> Reply:
 @pytest.fixture(scope="module")
 def client() -> Iterator[FlaskClient]:
     app = LeanFlask("test")
-    register_error_handlers(app, logger(SINK), lambda: {"prediction": None})
+    register_error_handlers(app, logger(SINK), lambda status: None, lambda: {"prediction": None})
     app.post_directly("/quick", answer)
     with app.test_client() as client:
         yield client

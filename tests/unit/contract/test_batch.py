@@ -10,7 +10,7 @@ import pytest
 
 from app.contract.problems import Problem, Rejected
 from app.contract.schema import Row
-from app.errors import ContractViolationError, MalformedBodyError
+from app.errors import ContractViolationError, MalformedBodyError, TooManyRowsError
 from tests.unit.contract.wire import SCHEMA, body, pairs, written
 
 
@@ -97,3 +97,17 @@ def test_deep_nesting_is_a_malformed_row_and_batch(content: bytes) -> None:
         SCHEMA.parse_row(content)
     with pytest.raises(MalformedBodyError, match="nested too deep"):
         SCHEMA.parse_batch(b'{"instances": [' + content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b'{"instances": [' + b",".join([body()] * 3) + b"]}", id="good rows"),
+        pytest.param(b'{"instances": [1, 2, 3]}', id="bad rows"),
+    ],
+)
+def test_the_rows_are_counted_before_they_are_looked_at(content: bytes) -> None:
+    """Millions of bad ones fit into a body; each would cost many times its bytes."""
+    assert SCHEMA.parse_batch(content, max_rows=3).count == 3
+    with pytest.raises(TooManyRowsError, match=r"^3 rows in one batch, at most 2 are allowed"):
+        SCHEMA.parse_batch(content, max_rows=2)

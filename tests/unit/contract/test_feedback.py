@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.contract.feedback import Feedback, parse_feedback
 from app.contract.problems import Rejected
-from app.errors import ContractViolationError, MalformedBodyError
+from app.errors import ContractViolationError, MalformedBodyError, TooManyRowsError
 
 GOOD_ID = "20261123T062814Z-e00128.primary.1.26ce8f72eeda91b30f"
 
@@ -76,6 +76,14 @@ def test_a_wrong_envelope_is_a_violation(body: bytes) -> None:
     """There is no entry to answer."""
     with pytest.raises(ContractViolationError):
         parse_feedback(body)
+
+
+def test_the_entries_are_counted_before_they_are_looked_at() -> None:
+    """Millions of bad ones fit into a body."""
+    entries, _ = parse_feedback(b'{"feedback": [1, 2, 3]}', max_entries=3)
+    assert len(entries) == 3
+    with pytest.raises(TooManyRowsError):
+        parse_feedback(b'{"feedback": [1, 2, 3]}', max_entries=2)
 
 
 @given(st.binary(max_size=60))

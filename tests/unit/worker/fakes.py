@@ -151,5 +151,8 @@ def echo(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes
 
 def endpoint(app: WsgiApp = echo, journal: Journal | None = None, **settings: Any) -> Endpoint:
     """An endpoint with small limits and long times, unless told otherwise."""
-    values = {"max_body_bytes": 1000, "request_timeout_s": 10.0, "keep_alive_s": 75.0, **settings}
+    values = {
+        "max_body_bytes": 1000, "request_timeout_s": 10.0, "keep_alive_s": 75.0,
+        "refused": lambda status: None, "call_soon": lambda call: call(), **settings,
+    }  # fmt: skip
     return Endpoint(app, (journal or Journal()).logger(), **values)

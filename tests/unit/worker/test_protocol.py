@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.worker.protocol import MAX_HEAD_BYTES, MAX_HEADERS, MAX_URL_BYTES
+from app.worker.head import MAX_HEAD_BYTES, MAX_HEADERS, MAX_URL_BYTES
 from app.worker.wsgi import Environ
 from tests.unit.worker.fakes import Client, Journal, echo, endpoint
 
@@ -190,3 +190,39 @@ def test_a_refusal_of_head_has_no_body() -> None:
     head, _, body = client.transport.written.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert body == b""
+
+
+def test_trailers_are_no_headers() -> None:
+    """They come when all that they could say has been decided: no encoding, no length, no id."""
+
+    def headers(environ: Environ, start_response: object) -> list[bytes]:
+        given = sorted(name for name in environ if name.startswith(("HTTP_", "CONTENT_")))
+        return echo({**environ, "PATH_INFO": " ".join(given)}, start_response)  # type: ignore[arg-type,return-value]
+
+    trailers = b"X-Request-ID: other\r\nContent-Encoding: gzip\r\nHost: b\r\n\r\n"
+    (reply,) = Client(endpoint(headers)).send(CHUNKED.removesuffix(b"T: 1\r\n\r\n") + trailers)
+    assert reply.body == b"POST CONTENT_LENGTH HTTP_HOST hello"
+
+
+def test_refusals_are_counted_and_failures_are_not() -> None:
+    """A 500 is the service's own, and logged once, as what it is."""
+
+    def raises(environ: Environ, start_response: object) -> list[bytes]:
+        raise RuntimeError
+
+    counted: list[int] = []
+    journal = Journal()
+    shared = endpoint(raises, journal, refused=counted.append)
+    assert [Client(shared).send(data)[0].status for data in (GET, b"x\r\n\r\n", GET[:-2] + b"Host: b\r\n\r\n")] == [
+        500, 501, 400,
+    ]  # fmt: skip
+    assert counted == [501, 400]
+    assert journal.names() == ["request.failed", "request.rejected", "request.rejected"]
+
+
+def test_a_wish_to_close_outlives_an_offer_to_upgrade() -> None:
+    """Both stand in the same header."""
+    client = Client(endpoint())
+    (reply,) = client.send(H2C.replace(b"Connection: Upgrade", b"Connection: close, Upgrade"))
+    assert (reply.body, reply.headers["connection"]) == (b"POST /h hello", "close")
+    assert client.transport.closed

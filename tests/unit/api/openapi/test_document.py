@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+import app.worker.head
 import app.worker.protocol
 from app.api.errors import _REPEATED, STATUSES
 from app.api.openapi.document import build_document
@@ -103,8 +104,8 @@ def test_every_error_of_the_table_is_described_where_it_can_occur(description: D
 
 def test_whatever_the_worker_refuses_is_described_everywhere(description: Description) -> None:
     """A request that is no HTTP may be meant for any path."""
-    source = Path(app.worker.protocol.__file__).read_text()
-    refused = {int(status) for status in re.findall(r"_(?:stop|refuse)\(\s*(\d{3})", source)}
+    source = "".join(Path(str(module.__file__)).read_text() for module in (app.worker.protocol, app.worker.head))
+    refused = {int(status) for status in re.findall(r"(?:_refuse|_end_with|RefusedError)\(\s*(\d{3})", source)}
     assert refused == EVERY_REQUEST.keys() - {405}
     for _, path, operation in description.operations():
         assert {str(status) for status in EVERY_REQUEST} <= operation["responses"].keys(), path
