@@ -185,7 +185,10 @@ class Tally:
 
     def flush(self) -> None:
         """Counts what was noted since the last time."""
+        bins = self._bins()
         with self._flushing:
+            if bins is not None:
+                self._serve(bins)
             for (stage, version), notes in _grouped(self._notes).items():
                 _, _, rows, scores, durations = zip(*notes, strict=True)
                 self._count(stage, version, np.array(rows), np.array(scores), np.array(durations))
@@ -203,14 +206,21 @@ class Tally:
         if bins is not None and bins.version == version:
             self._count_bins(bins, rows)
 
+    def _serve(self, bins: FeatureBins) -> None:
+        """Makes the series of a version start at 0 too, before its first reading and the first word about it."""
+        if self._binned_version == bins.version:
+            return
+        self._binned_version = bins.version
+        self._binned = [RecentMinutes(len(ratios), self._clock) for ratios in bins.ratios]
+        self._bin_counters = [
+            [self.instruments.feature_rows.labels(name, str(place)) for place in range(len(ratios))]
+            for name, ratios in zip(bins.names, bins.ratios, strict=True)
+        ]
+        for stage, predicted, actual in product(STAGES, "01", "01"):
+            self.instruments.feedback.labels(bins.version, stage, predicted, actual)
+
     def _count_bins(self, bins: FeatureBins, rows: Matrix) -> None:
-        if self._binned_version != bins.version:
-            self._binned_version = bins.version
-            self._binned = [RecentMinutes(len(ratios), self._clock) for ratios in bins.ratios]
-            self._bin_counters = [
-                [self.instruments.feature_rows.labels(name, str(place)) for place in range(len(ratios))]
-                for name, ratios in zip(bins.names, bins.ratios, strict=True)
-            ]
+        self._serve(bins)
         for counts, recent, counters in zip(bins.count(rows), self._binned, self._bin_counters, strict=True):
             recent.add(counts)
             for count, counter in zip(counts.tolist(), counters, strict=True):

@@ -14,6 +14,9 @@ from app.model.rule import z_score_rule
 from app.model.scorer import Scores
 from tests.conftest import draft_of, fitted_logistic
 
+REFERENCE_ROWS, REFERENCE_SEED = 4_000, 2
+"""What the active version's reference distribution is made of."""
+
 FOLDER = "TESTS_BROKEN_STAGES"
 """Names the folder whose files are the broken stages."""
 
@@ -46,7 +49,7 @@ def register_breakable(folder: Path) -> None:
     """Two versions, the second one active, so that there is one to roll back to."""
     schema = FeatureSchema()
     registry = Registry(folder, schema)
-    for seed in (1, 2):
+    for seed in (1, REFERENCE_SEED):
         stages = {"primary": BreakableModel("primary", seed), "fallback": BreakableModel("fallback", seed + 2)}
-        draft = dataclasses.replace(draft_of(schema, **stages), reference_rows=schema.sample(4_000, seed))
+        draft = dataclasses.replace(draft_of(schema, **stages), reference_rows=schema.sample(REFERENCE_ROWS, seed))
         registry.activate(registry.register(draft))

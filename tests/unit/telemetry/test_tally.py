@@ -64,6 +64,16 @@ def test_batches_are_counted_together(tally: Tally) -> None:
     assert counted(tally, "feature_rows_total", feature="lag_1", bin="1") == 20_006
 
 
+def test_a_version_has_its_series_before_its_first_reading(tally: Tally) -> None:
+    """A thousand verdicts between two scrapes must be an increase, not the first value of a new series."""
+    tally.flush()
+    made = [sample for metric in tally.instruments.collect() for sample in metric.samples]
+    assert len([sample for sample in made if sample.name == "feature_rows_total"]) == 2 * len(SCHEMA.names)
+    verdicts = [sample for sample in made if sample.name == "feedback_total"]
+    assert len(verdicts) == 3 * 2 * 2
+    assert {(sample.labels["model_version"], sample.value) for sample in verdicts} == {("v1", 0)}
+
+
 @given(st.lists(st.sampled_from(["primary", "fallback", "baseline"]), max_size=30))
 def test_one_by_one_or_together_the_counts_are_the_same(stages: list[str]) -> None:
     """Whatever the order of stages and flushes."""
