@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help serve install test e2e fuzz schemathesis screenshots check lint types lock audit replay-traffic profile bench bench-peers lock-peers bench-report \
-  image image-test clean
+  image image-test image-diff sbom pod-test prometheus-rule clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
 
 e2e: $(VENV)/.installed-dev   ## what takes longer or needs more: a browser, schemathesis, Prometheus, nginx (Debian: chromium nginx-light prometheus prometheus-alertmanager)
-	$(BIN)/python -m pytest -n 0 tests/browser tests/description tests/observability tests/proxy
+	$(BIN)/python -m pytest -n 0 tests/browser tests/description tests/observability tests/proxy tests/replicas
 
 screenshots: $(VENV)/.installed-dev  ## take the README's pictures of the page anew (needs chromium)
 	$(BIN)/python -m tests.browser.screenshots docs
@@ -44,10 +44,8 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 lock: $(VENV)/.installed-dev  ## refresh requirements*.txt from requirements*.in
-	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
-	  --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
-	  --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet requirements-dev.in -o requirements-dev.txt
 
 audit: $(VENV)/.installed-dev ## known vulnerabilities of every pin; one that could not be checked is a failure
 	$(BIN)/python deploy/audit_dependencies.py requirements.txt requirements-dev.txt
@@ -90,7 +88,7 @@ benchmarks/peers/%/.venv/.installed: benchmarks/peers/%/requirements.txt
 
 lock-peers: $(VENV)/.installed-dev  ## refresh the peers' requirements.txt from their requirements.in
 	for peer in $(PEERS); do \
-	  (cd $$peer && $(abspath $(BIN))/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
+	  (cd $$peer && $(abspath $(BIN))/uv pip compile --no-config --quiet --upgrade --python-version 3.11 --python-platform linux \
 	    --no-emit-index-url --no-header requirements.in -o requirements.txt) || exit 1; done
 
 LINES ?= 10000000
@@ -100,10 +98,23 @@ bench-report: $(VENV)/.installed-dev  ## seconds and memory of flask report over
 IMAGE ?= anomaly-service
 ENGINE ?= $(shell command -v docker >/dev/null && docker info >/dev/null 2>&1 && echo docker || echo podman)
 image:           ## build the container image
-	$(ENGINE) build -t $(IMAGE) .
+	$(ENGINE) build -t $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD) .
 
 image-test:      ## run the image and check that it behaves: healthy, non-root, read-only root, clean SIGTERM
 	deploy/image-test.sh $(IMAGE) $(ENGINE)
+
+image-diff:      ## build the image twice without cache and compare every file of the two
+	deploy/image-diff.sh $(ENGINE)
+
+sbom: $(VENV)/.installed-dev  ## what is in the image, as CycloneDX: dist/sbom.json
+	@mkdir -p dist
+	$(BIN)/python deploy/sbom.py $(IMAGE) $(ENGINE) > dist/sbom.json
+
+pod-test: $(VENV)/.installed-dev  ## start a pod of each Kubernetes overlay with podman and check it
+	deploy/pod-test.sh $(IMAGE) $(ENGINE)
+
+prometheus-rule: $(VENV)/.installed-dev  ## the Prometheus rules as an object for Kubernetes
+	$(BIN)/python deploy/prometheus_rule.py > deploy/kubernetes/monitoring/prometheus-rule.yaml
 
 clean:           ## remove what was built
 	rm -rf $(VENV) benchmarks/peers/*/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

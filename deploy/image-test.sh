@@ -137,6 +137,14 @@ sys.exit(subprocess.run(sys.argv[2:], env=environ).returncode)
 
 # --- the checks ---------------------------------------------------------------------------------------------
 
+label_tells_python() {
+  local label python
+  label=$("${engine[@]}" image inspect --format '{{index .Config.Labels "python.version"}}' "$image")
+  python=$(inside python -c "import platform; print(platform.python_version())")
+  echo "label ${label:-missing}, Python $python"
+  [ "$label" = "$python" ]
+}
+
 wait_until_ready() {
   local started=$SECONDS
   until inside python -c "$get_path" /health/ready >/dev/null 2>&1; do
@@ -172,8 +180,12 @@ check "it becomes ready" wait_until_ready
 check "health answers 200" inside python -c "$get_path" /health
 check "a prediction succeeds" inside python -c "$predict" "$request_id"
 check "the audit file holds it, once" inside python -c "$audited" "$request_id"
+for page in / /docs /openapi.json; do
+  check "$page is packaged" inside python -c "$get_path" $page
+done
 check "the process has no powers" inside python -c "$powerless"
 check "the root filesystem is read-only" inside python -c "$read_only"
+check "the image's label tells Python's version" label_tells_python
 check "the operator's commands work" inside flask models list
 
 mapfile -t health_check < <(inspect '{{range .Config.Healthcheck.Test}}{{println .}}{{end}}')

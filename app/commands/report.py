@@ -51,7 +51,11 @@ def report_command(schema: FeatureSchema, registry: Registry, audit_dir: Path | 
     @click.option(
         "--until", help="The same; the moment itself does not belong to the period. Default: the newest line."
     )
-    @click.option("--audit", type=click.Path(path_type=Path), help="Folder of the audit files (default: AUDIT_DIR).")
+    @click.option(
+        "--audit",
+        type=click.Path(path_type=Path),
+        help="Folder of the audit files, or of replicas' such folders (default: AUDIT_DIR).",
+    )
     @click.option("--html", type=click.Path(), help="Write one self-contained page there instead; - is stdout.")
     @click.option("--sql", help="Ask a question of your own: one SELECT over the views below.")
     @as_json

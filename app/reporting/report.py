@@ -40,9 +40,13 @@ from app.telemetry.audit_files import AuditFile, audit_files
 
 
 def files_of(folder: Path, period: Period) -> list[AuditFile]:
-    """The audit files that may hold lines of the period. Raises `ReportError`."""
+    """The audit files that may hold lines of the period. Raises `ReportError`.
+
+    Those in the folder and in the folders of it, since replicas that share a volume have one each.
+    """
     try:
-        return period.files(audit_files(folder))
+        places = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+        return period.files([file for place in places for file in audit_files(place)])
     except OSError as error:
         raise ReportError(f"{folder}: {error.strerror or error}; name the audit's folder with --audit") from None
 

@@ -125,14 +125,7 @@ class Service:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, body, dict(headers or {}))
-            response = connection.getresponse()
-            fields = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, fields, response.read())
-        finally:
-            connection.close()
+        return ask(self.port, method, path, body, headers)
 
     def post(self, path: str, document: object, headers: Mapping[str, str] | None = None) -> Answer:
         """Posts a document as JSON."""
@@ -184,6 +177,20 @@ class Service:
             return self.request("GET", "/health/ready").status == 200
         except (OSError, http.client.HTTPException):
             return False
+
+
+def ask(
+    port: int, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """One request to whoever listens on `port`, on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        fields = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, fields, response.read())
+    finally:
+        connection.close()
 
 
 def eventually(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:

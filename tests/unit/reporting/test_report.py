@@ -224,6 +224,13 @@ def test_packed_and_rotated_files_count_like_others(audit: Path, registry: Regis
     assert report(audit, registry).rows == 15
 
 
+def test_replicas_on_one_volume_count_together(audit: Path, registry: Registry) -> None:
+    """A folder each, with files of the same name, since process ids are the same everywhere."""
+    for replica in ("pod-a", "pod-b"):
+        write(audit / replica, [served("10:00:00")])
+    assert report(audit, registry).served == 2
+
+
 @pytest.mark.parametrize(
     "broken",
     [
