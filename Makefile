@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test e2e fuzz schemathesis screenshots check lint types lock audit replay-traffic profile bench bench-peers lock-peers bench-report \
+.PHONY: help serve install test e2e fuzz schemathesis screenshots check lint types lock audit replay-traffic profile bench bench-peers check-mlflow lock-peers bench-report \
   image image-test image-diff sbom pod-test prometheus-rule clean
 
 help:            ## show this list
@@ -85,6 +85,12 @@ benchmarks/peers/%/.venv/.installed: benchmarks/peers/%/requirements.txt
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+check-mlflow: $(VENV)/.installed-dev benchmarks/peers/mlflow/.venv/.installed  ## an export in the real MLflow, and back
+	@set -e; work=$$(mktemp -d); trap 'rm -r "$$work"' EXIT; \
+	$(BIN)/flask models export --mlflow $$work/exported; \
+	benchmarks/peers/mlflow/.venv/bin/python benchmarks/peers/mlflow/round_trip.py $$work/exported models $$work/saved; \
+	MODELS_DIR=$$work/models $(BIN)/flask models register --mlflow $$work/saved
 
 lock-peers: $(VENV)/.installed-dev  ## refresh the peers' requirements.txt from their requirements.in
 	for peer in $(PEERS); do \

@@ -132,6 +132,23 @@ class UnpickleError(BundleError):
     """Verified bytes that joblib cannot turn into an estimator."""
 
 
+class UntrustedTypesError(BundleError):
+    """A skops file that holds types nobody vouched for; none of them was built."""
+
+    def __init__(self, path: Path, types: Sequence[str]) -> None:
+        self.path, self.types = path, tuple(types)
+        options = " ".join(f"--trust {name}" for name in types)
+        super().__init__(f"{path}: holds types that skops does not know to be harmless; if you do, add {options}")
+
+
+class MlflowError(BundleError):
+    """An MLflow model directory that cannot be registered, or cannot be written."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{path}: {problem}")
+
+
 class GoldenRowsError(BundleError):
     """An estimator does not reproduce the scores that its manifest promises."""
 

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import shlex
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
 from app.commands.activate import activate_command
-from app.commands.output import as_json, print_json, reported
+from app.commands.export import export_command
+from app.commands.output import as_json, named_or_active, print_json, reported
+from app.commands.register import register_command
 from app.commands.trials import Trials
 from app.contract.schema import FeatureSchema
-from app.errors import BundleError, RegistryError
+from app.errors import BundleError
 from app.model.manifest import MANIFEST_FILE, Manifest
-from app.model.registration import draft_from_files
 from app.model.registry import Registry
 
 
-class _Probability(click.FloatRange):
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        return self.fail(f"{value} is no number", param, ctx) if math.isnan(number) else number
-
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
 def models_group(schema: FeatureSchema, registry: Registry, trials: Trials) -> click.Group:
-    """`flask models list|show|register|verify|activate|rollback`."""
+    """`flask models list|show|register|export|verify|activate|rollback`."""
 
-    @click.group("models", help="List, register, verify, activate and roll back model versions.")
+    @click.group("models", help="List, register, export, verify, activate and roll back model versions.")
     def models() -> None:
         pass
 
@@ -56,7 +44,7 @@ def models_group(schema: FeatureSchema, registry: Registry, trials: Trials) -> c
     @as_json
     @reported
     def show(version: str | None, json: bool) -> None:
-        manifest = registry.manifest(_or_active(registry, version))
+        manifest = registry.manifest(named_or_active(registry, version))
         if json:
             history = [msgspec.to_builtins(entry) for entry in registry.history()]
             print_json({"manifest": msgspec.to_builtins(manifest), "history": history})
@@ -66,34 +54,12 @@ def models_group(schema: FeatureSchema, registry: Registry, trials: Trials) -> c
             gate = f"  gate {entry.gate}" if entry.gate else ""
             click.echo(f"history      {entry.at}  {entry.action:9} {entry.version}{gate}")
 
-    @models.command(help="Add a version made of joblib files; golden rows and reference come from a CSV sample.")
-    @click.option("--primary", type=_FILE, required=True, help="Main estimator, a joblib file.")
-    @click.option("--fallback", type=_FILE, help="Simpler, faster estimator, a joblib file.")
-    @click.option("--golden", type=_FILE, required=True, help="CSV of valid rows, one column per feature.")
-    @click.option("--threshold", type=_Probability(0, 1), help="Score from which a reading is an anomaly.")
-    @click.option("--activate", is_flag=True, help="Serve it at once.")
-    @as_json
-    @reported
-    def register(
-        primary: Path, fallback: Path | None, golden: Path, threshold: float | None, activate: bool, json: bool
-    ) -> None:
-        files = {"primary": primary, **({"fallback": fallback} if fallback else {})}
-        command = shlex.join(["flask", *sys.argv[1:]])
-        version = registry.register(draft_from_files(files, golden, schema, threshold, command))
-        activated = activate or registry.active() is None
-        if activated:
-            registry.activate(version)
-        if json:
-            print_json({"version": version, "active": activated})
-        else:
-            click.echo(f"registered {version}" + (", now active" if activated else ""))
-
     @models.command(help="Check a version (default: the active one) as the service would, and for stray files.")
     @click.argument("version", required=False)
     @as_json
     @reported
     def verify(version: str | None, json: bool) -> None:
-        manifest = registry.verify(_or_active(registry, version))
+        manifest = registry.verify(named_or_active(registry, version))
         if json:
             print_json({"version": manifest.version, "verified": True, "files": sorted(manifest.files)})
         else:
@@ -110,15 +76,10 @@ def models_group(schema: FeatureSchema, registry: Registry, trials: Trials) -> c
         else:
             click.echo(f"{version} is active again (left: {left})")
 
+    models.add_command(register_command(schema, registry))
+    models.add_command(export_command(schema, registry))
     models.add_command(activate_command(registry, trials))
     return models
-
-
-def _or_active(registry: Registry, version: str | None) -> str:
-    found = version or registry.active()
-    if found is None:
-        raise RegistryError("no version is active; name one")
-    return found
 
 
 def _listed(registry: Registry, version: str, active: str | None) -> dict[str, Any]:

@@ -7,12 +7,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 import msgspec
 
-from app.errors import ServiceError
+from app.errors import RegistryError, ServiceError
+
+if TYPE_CHECKING:
+    from app.model.registry import Registry
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -41,6 +44,14 @@ def as_json(command: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document on stdout, indented for eyes and parsable all the same."""
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+
+
+def named_or_active(registry: Registry, version: str | None) -> str:
+    """The version somebody named, or the active one. Raises `RegistryError`."""
+    found = version or registry.active()
+    if found is None:
+        raise RegistryError("no version is active; name one")
+    return found
 
 
 @contextmanager

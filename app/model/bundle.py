@@ -6,8 +6,7 @@ import hashlib
 import io
 import itertools
 import math
-import os
-import shutil
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from app.errors import (
     UnpickleError,
 )
 from app.model import manifest as manifests
+from app.model.folders import publish
 from app.model.manifest import Bins, FileEntry, Manifest, StageEntry, Training
 from app.model.scorer import TOLERANCE, Scores, estimator_scores
 
@@ -139,7 +139,10 @@ def write_bundle(parent: Path, draft: BundleDraft, schema: FeatureSchema, signin
     stages: dict[str, StageEntry] = {}
     for name, estimator in draft.estimators.items():
         buffer = io.BytesIO()
-        joblib.dump(estimator, buffer)
+        try:
+            joblib.dump(estimator, buffer)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:  # a lambda, a class of a notebook's own
+            raise BundleError(f"{name}: cannot be saved, so no worker could load it: {error}") from error
         contents[f"{name}.joblib"] = buffer.getvalue()
         golden_scores = estimator_scores(estimator, draft.golden_rows)
         if not np.isfinite(golden_scores).all() or not math.isfinite(draft.thresholds[name]):
@@ -166,7 +169,8 @@ def write_bundle(parent: Path, draft: BundleDraft, schema: FeatureSchema, signin
     contents[manifests.MANIFEST_FILE] = document
     if signing_key is not None:
         contents[manifests.SIGNATURE_FILE] = manifests.signature(document, signing_key).encode() + b"\n"
-    return _publish(parent, version, contents)
+    publish(parent / version, contents)
+    return parent / version
 
 
 def reference_distribution(rows: Matrix, schema: FeatureSchema) -> dict[str, Bins]:
@@ -211,20 +215,3 @@ def _free_name(parent: Path, name: str) -> str:
     """`name`, or with a number behind it where the same model was registered within the same second."""
     numbered = (f"{name}-{count}" for count in itertools.count(2))
     return next(free for free in itertools.chain([name], numbered) if not (parent / free).exists())
-
-
-def _publish(parent: Path, version: str, contents: Mapping[str, bytes]) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    final = parent / version
-    draft = parent / f".{version}.{os.getpid()}"
-    draft.mkdir()
-    try:
-        for name, data in contents.items():
-            with (draft / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        draft.rename(final)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)  # gone already, unless something went wrong
-    return final

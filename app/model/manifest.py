@@ -18,7 +18,7 @@ MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "manifest.sig"
 
 _RECORDED = ("numpy", "scikit-learn", "joblib", "pandas")
-_DECISIVE = ("numpy", "scikit-learn", "joblib")
+DECISIVE = ("numpy", "scikit-learn", "joblib")
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +82,7 @@ def environment_differences(recorded: dict[str, str]) -> tuple[list[str], list[s
     here = current_environment()
     refusals = [
         f"{name} {recorded.get(name, 'unrecorded')} there, {here[name]} here"
-        for name in _DECISIVE
+        for name in DECISIVE
         if recorded.get(name) != here[name]
     ]
     there = recorded.get("python", "unrecorded")

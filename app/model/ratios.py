@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from inspect import signature
-from operator import itemgetter
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from app.contract.schema import FeatureSchema, Matrix, Row
+if TYPE_CHECKING:
+    # Only then: `flask models export` takes this file along, and whoever loads the model has nothing more of ours.
+    from app.contract.schema import Matrix, Row
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
@@ -33,7 +33,7 @@ def ratios(
     hour_of_day: Number, moving_average_7d: Number, volatility_7d: Number, weekday_avg: Number,
     weekday_std: Number, is_weekend: Number, lag_1: Number,
 ) -> tuple[Number, ...]:  # fmt: skip
-    """`RATIO_NAMES` of one reading (floats) or of many (arrays, one a feature).
+    """`RATIO_NAMES` of one reading (floats) or of many (arrays, one a feature), features in contract order.
 
     Only + - * / and `abs` on values in range, so that one row gives bit for bit what it gives inside a matrix.
     Every result is bounded: no reading, however wild, can drown the others in a linear model.
@@ -73,12 +73,6 @@ def ratios(
     )
 
 
-_in_order = itemgetter(
-    *([feature.name for feature in FeatureSchema.features].index(name) for name in signature(ratios).parameters)
-)
-"""The features that `ratios` takes, in its order, out of a row or of columns in contract order."""
-
-
 def _squashed(x: Number) -> Number:
     """Any number to between -1 and 1, order kept."""
     return x / (1.0 + abs(x))
@@ -98,11 +92,11 @@ class ScaleFreeRatios(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Matrix) -> Matrix:
         """The ratios of each row."""
-        return np.column_stack(ratios(*_in_order(np.asarray(X, dtype=np.float64).T)))
+        return np.column_stack(ratios(*np.asarray(X, dtype=np.float64).T))
 
     def transform_one(self, row: Row) -> Row:
         """The ratios of one row, in Python's own floats: several times quicker than arrays of one."""
-        return ratios(*_in_order(row))
+        return ratios(*row)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
         """The ratios' names."""

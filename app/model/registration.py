@@ -1,53 +1,65 @@
-"""A new version from joblib files that were made elsewhere."""
+"""A new version from estimators that were made elsewhere."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 
 from app.contract.problems import Rejected
 from app.contract.schema import FeatureSchema, Matrix, Row
-from app.errors import BundleError, ContractMismatchError, DataError, UnpickleError
+from app.errors import BundleError, DataError
 from app.model.bundle import GOLDEN_ROWS, BundleDraft
+from app.model.estimator_files import read_estimator
 from app.model.manifest import Training
 from app.model.scorer import estimator_scores
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Valid rows, shape (n, number of features), and the name of what they were read from."""
+
+    rows: Matrix
+    source: str
+
+
 def draft_from_files(
-    files: Mapping[str, Path], golden: Path, schema: FeatureSchema, threshold: float | None, command: str
-) -> BundleDraft:
-    """A draft of the estimators in `files` (by stage), with golden rows and reference from the CSV `golden`.
+    files: Mapping[str, Path], sample: Sample, schema: FeatureSchema, thresholds: Mapping[str, float], command: str,
+    trusted: Collection[str] = (),
+) -> BundleDraft:  # fmt: skip
+    """A draft of the estimators in `files` (by stage), with golden rows and reference out of `sample`.
 
-    Unpickles the files: they are trusted as far as whoever runs the command trusts them. Without a `threshold`
-    it is 0.5, or an outlier detector's own.
+    Unpickles the files: they are trusted as far as whoever runs the command trusts them; of a skops file only the
+    `trusted` types need to be. A stage without a threshold gets 0.5, or an outlier detector's own.
 
-    Raises `DataError` or `BundleError`.
+    Raises `BundleError`.
     """
-    rows = read_rows(golden, schema)
-    estimators = {stage: _load(path, rows, schema) for stage, path in files.items()}
-    thresholds = {
-        stage: threshold if threshold is not None else _own_threshold(estimator)
-        for stage, estimator in estimators.items()
-    }
+    rows = sample.rows
+    estimators = {stage: _load(path, rows, schema, trusted) for stage, path in files.items()}
+    own = {stage: _own_threshold(estimator) for stage, estimator in estimators.items()}
     every = max(1, len(rows) // GOLDEN_ROWS)
     return BundleDraft(
         estimators=estimators,
-        thresholds=thresholds,
+        thresholds={**own, **thresholds},
         golden_rows=rows[::every][:GOLDEN_ROWS],
         reference_rows=rows,
         training=Training(
             command=command,
-            data=f"{golden.name}, {len(rows)} rows; trained elsewhere",
+            data=f"{sample.source}, {len(rows)} rows; trained elsewhere",
             data_digest=hashlib.sha256(rows.tobytes()).hexdigest(),
             rows=len(rows),
         ),
     )
+
+
+def read_sample(path: Path, schema: FeatureSchema) -> Sample:
+    """The rows of a CSV file. Raises `DataError`."""
+    return Sample(read_rows(path, schema), path.name)
 
 
 def read_rows(path: Path, schema: FeatureSchema) -> Matrix:
@@ -88,16 +100,8 @@ def _row(path: Path, number: int, record: Mapping[str, str | None], schema: Feat
     return checked
 
 
-def _load(path: Path, rows: Matrix, schema: FeatureSchema) -> Any:
-    try:
-        estimator = joblib.load(path)
-    except Exception as error:
-        raise UnpickleError(f"{path}: cannot be unpickled: {type(error).__name__}: {error}") from error
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and tuple(names) != schema.names:
-        raise ContractMismatchError(
-            f"{path}: fitted on the columns {list(names)}, the contract is {list(schema.names)}"
-        )
+def _load(path: Path, rows: Matrix, schema: FeatureSchema, trusted: Collection[str]) -> Any:
+    estimator = read_estimator(path, schema, trusted)
     try:
         scores = estimator_scores(estimator, rows)
     except Exception as error:

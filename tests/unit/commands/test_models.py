@@ -5,42 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import joblib
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from app.commands.models import models_group
-from app.commands.trials import Trials
 from app.contract.schema import FeatureSchema
 from app.model.registry import Registry
 from tests.conftest import draft_of, fitted_logistic
+from tests.unit.commands.conftest import Run
 from tests.unit.model.crafting import Scoring, files_limited_to
-from tests.unit.serving.test_chain import builder
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def group(schema: FeatureSchema, registry: Registry, tmp_path: Path) -> click.Group:
-    return models_group(schema, registry, Trials(schema, registry, builder(schema), tmp_path / "audit", 100))
-
-
-@pytest.fixture
-def run(group: click.Group) -> Run:
-    """Runs `flask models ...`; only what commands mean to end with counts, a traceback is an error."""
-
-    def run_(*arguments: object) -> Result:
-        result = CliRunner().invoke(group, [str(argument) for argument in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run_
 
 
 @pytest.fixture
@@ -283,7 +260,7 @@ def test_a_full_disk_is_one_line_too(
 
 
 def test_every_command_has_help_and_json(group: click.Group, run: Run) -> None:
-    """All six."""
-    assert sorted(group.commands) == ["activate", "list", "register", "rollback", "show", "verify"]
+    """All seven."""
+    assert sorted(group.commands) == ["activate", "export", "list", "register", "rollback", "show", "verify"]
     for name in group.commands:
         assert "--json" in done(run(name, "--help"))

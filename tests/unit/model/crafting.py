@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import pickle
 import resource
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from skops.io._protocol import PROTOCOL
 
 from app.contract.schema import FeatureSchema, Matrix
 from app.model.manifest import MANIFEST_FILE
@@ -39,6 +42,32 @@ class Bomb:
 
     def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
         return Path.touch, (self.trace,)
+
+
+def skops_bomb(path: Path, trace: Path) -> Path:
+    """A skops file that makes the folder `trace` when it is built."""
+    schema = {
+        "__module__": os.mkdir.__module__,
+        "__class__": "mkdir",
+        "__loader__": "ConstructorFromReduceNode",
+        "content": {
+            "__module__": "builtins",
+            "__class__": "tuple",
+            "__loader__": "TupleNode",
+            "content": [
+                {
+                    "__module__": "builtins",
+                    "__class__": "str",
+                    "__loader__": "JsonNode",
+                    "content": json.dumps(str(trace)),
+                }
+            ],
+        },
+        "protocol": PROTOCOL,
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("schema.json", json.dumps(schema))
+    return path
 
 
 def edit_manifest(folder: Path, change: Callable[[Document], object]) -> None:

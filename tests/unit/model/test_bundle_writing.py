@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.contract.schema import FeatureSchema
-from app.errors import RegistryError, ServiceError
+from app.errors import BundleError, RegistryError, ServiceError
 from app.model.bundle import BundleDraft, load_bundle, reference_distribution, write_bundle
 from app.model.manifest import MANIFEST_FILE, SIGNATURE_FILE, read_manifest, signature
 from app.model.registry import Registry
@@ -129,8 +129,8 @@ def test_a_metric_that_is_no_number_does_not_spoil_a_version(registry: Registry)
 
 
 def test_a_model_that_cannot_be_pickled_leaves_nothing_behind(registry: Registry) -> None:
-    """Its error comes out as it is, and no folder remains."""
-    with pytest.raises(TypeError, match="cannot pickle a lock"):
+    """The stage is named with the cause, and no folder remains."""
+    with pytest.raises(BundleError, match=r"primary: cannot be saved, .*: cannot pickle a lock"):
         registry.register(draft_of(SCHEMA, primary=Unpicklable(0.5)))
     assert [path.name for path in registry.folder.iterdir()] == [".lock"]
 

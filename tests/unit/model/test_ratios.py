@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,6 +47,11 @@ def test_every_ratio_is_finite_and_bounded(reading: Row) -> None:
     assert found[CONTEXT] == (reading[1], reading[4], reading[5])
     rest = [*found[: CONTEXT.start], *found[CONTEXT.stop :]]
     assert max(map(abs, rest)) <= 1
+
+
+def test_the_ratios_take_the_features_in_contract_order() -> None:
+    """Rows come as they are, without names."""
+    assert tuple(signature(ratios).parameters) == SCHEMA.names
 
 
 def test_every_corner_of_the_contract_gives_finite_ratios() -> None:

@@ -17,7 +17,7 @@ from sklearn.svm import OneClassSVM
 
 from app.contract.schema import FeatureSchema, Matrix
 from app.errors import BundleError, ContractMismatchError, ServiceError, UnpickleError
-from app.model.registration import draft_from_files
+from app.model.registration import Sample, draft_from_files, read_sample
 from app.model.registry import Registry
 from tests.unit.model.crafting import Scoring, table_of, write_csv
 
@@ -30,15 +30,15 @@ def dump(path: Path, estimator: object) -> Path:
 
 
 @pytest.fixture
-def golden(tmp_path: Path) -> Path:
+def golden(tmp_path: Path) -> Sample:
     """120 rows of the contract."""
-    return write_csv(tmp_path / "golden.csv", table_of(SCHEMA, SCHEMA.sample(120, seed=4)))
+    return read_sample(write_csv(tmp_path / "golden.csv", table_of(SCHEMA, SCHEMA.sample(120, seed=4))), SCHEMA)
 
 
-def test_good_files_become_a_draft(tmp_path: Path, golden: Path, logistic: Any) -> None:
+def test_good_files_become_a_draft(tmp_path: Path, golden: Sample, logistic: Any) -> None:
     """Which can be registered, and says where it comes from."""
     files = {"primary": dump(tmp_path / "p", logistic), "fallback": dump(tmp_path / "f", Scoring(0.25))}
-    draft = draft_from_files(files, golden, SCHEMA, None, "flask models register")
+    draft = draft_from_files(files, golden, SCHEMA, {}, "flask models register")
     rows = SCHEMA.sample(120, seed=4)
     assert draft.thresholds == {"primary": 0.5, "fallback": 0.5}
     np.testing.assert_array_equal(draft.golden_rows, rows[::2][:50])
@@ -61,8 +61,8 @@ def test_good_files_become_a_draft(tmp_path: Path, golden: Path, logistic: Any) 
 def test_golden_rows_are_spread_over_the_table(tmp_path: Path, rows: int, expected: int) -> None:
     """At most fifty, the first row among them."""
     sample = SCHEMA.sample(rows, seed=5)
-    path = write_csv(tmp_path / "golden.csv", table_of(SCHEMA, sample))
-    draft = draft_from_files({"primary": dump(tmp_path / "p", Scoring(0.5))}, path, SCHEMA, None, "")
+    files = {"primary": dump(tmp_path / "p", Scoring(0.5))}
+    draft = draft_from_files(files, Sample(sample, "golden.csv"), SCHEMA, {}, "")
     assert draft.golden_rows.shape == (expected, 12)
     np.testing.assert_array_equal(draft.golden_rows[0], sample[0])
     step = rows // 50 or 1
@@ -74,21 +74,21 @@ def _detector() -> Any:
 
 
 @pytest.mark.parametrize("given", [pytest.param(0.0, id="zero"), pytest.param(0.3, id="some")])
-def test_a_given_threshold_holds_for_every_stage(tmp_path: Path, golden: Path, given: float) -> None:
+def test_a_given_threshold_holds_for_every_stage(tmp_path: Path, golden: Sample, given: float) -> None:
     """Also for a detector that has one of its own."""
     files = {"primary": dump(tmp_path / "p", _detector()), "fallback": dump(tmp_path / "f", Scoring(0.5))}
-    draft = draft_from_files(files, golden, SCHEMA, given, "")
+    draft = draft_from_files(files, golden, SCHEMA, dict.fromkeys(files, given), "")
     assert draft.thresholds == {"primary": given, "fallback": given}
 
 
 @pytest.mark.parametrize("wrapped", [pytest.param(False, id="bare"), pytest.param(True, id="behind a scaler")])
-def test_an_outlier_detector_brings_its_own_threshold(tmp_path: Path, golden: Path, wrapped: bool) -> None:
+def test_an_outlier_detector_brings_its_own_threshold(tmp_path: Path, golden: Sample, wrapped: bool) -> None:
     """Decisions are then those of its `predict`, also where it is the last step of a pipeline."""
     detector = _detector()
     if wrapped:
         detector = make_pipeline(StandardScaler(), IsolationForest(n_estimators=10, contamination=0.1, random_state=0))
         detector.fit(SCHEMA.sample(100))
-    draft = draft_from_files({"primary": dump(tmp_path / "p", detector)}, golden, SCHEMA, None, "")
+    draft = draft_from_files({"primary": dump(tmp_path / "p", detector)}, golden, SCHEMA, {}, "")
     rows = draft.reference_rows
     anomalies = -detector.score_samples(rows) >= draft.thresholds["primary"]
     np.testing.assert_array_equal(anomalies, detector.predict(rows) == -1)
@@ -101,9 +101,9 @@ class OffsetInAnArray(Scoring):
     offset_ = np.array([-0.4])
 
 
-def test_a_detectors_threshold_may_lie_in_an_array(tmp_path: Path, golden: Path) -> None:
+def test_a_detectors_threshold_may_lie_in_an_array(tmp_path: Path, golden: Sample) -> None:
     """As long as there is one."""
-    draft = draft_from_files({"primary": dump(tmp_path / "p", OffsetInAnArray(0.5))}, golden, SCHEMA, None, "")
+    draft = draft_from_files({"primary": dump(tmp_path / "p", OffsetInAnArray(0.5))}, golden, SCHEMA, {}, "")
     assert draft.thresholds == {"primary": 0.4}
 
 
@@ -159,23 +159,23 @@ def _one_class_svm() -> Any:
     ],
 )  # fmt: skip
 def test_an_unfit_estimator_is_refused(
-    tmp_path: Path, golden: Path, estimator: object, error: type[ServiceError], problem: str
+    tmp_path: Path, golden: Sample, estimator: object, error: type[ServiceError], problem: str
 ) -> None:
     """With its file's name, whichever stage it was meant for."""
     files = {"primary": dump(tmp_path / "good", Scoring(0.5)), "fallback": dump(tmp_path / "bad.joblib", estimator)}
     with pytest.raises(error, match=rf"bad\.joblib: {problem}"):
-        draft_from_files(files, golden, SCHEMA, None, "")
+        draft_from_files(files, golden, SCHEMA, {}, "")
 
 
-def test_scores_at_both_ends_are_fine(tmp_path: Path, golden: Path) -> None:
+def test_scores_at_both_ends_are_fine(tmp_path: Path, golden: Sample) -> None:
     """0 and 1 are probabilities."""
     for score in (0.0, 1.0):
-        draft_from_files({"primary": dump(tmp_path / "p", Scoring(score))}, golden, SCHEMA, None, "")
+        draft_from_files({"primary": dump(tmp_path / "p", Scoring(score))}, golden, SCHEMA, {}, "")
 
 
-def test_an_estimator_fitted_on_the_contracts_columns_is_taken(tmp_path: Path, golden: Path) -> None:
+def test_an_estimator_fitted_on_the_contracts_columns_is_taken(tmp_path: Path, golden: Sample) -> None:
     """Names in contract order are what they should be."""
-    draft = draft_from_files({"primary": dump(tmp_path / "p", Named(SCHEMA.names))}, golden, SCHEMA, None, "")
+    draft = draft_from_files({"primary": dump(tmp_path / "p", Named(SCHEMA.names))}, golden, SCHEMA, {}, "")
     assert list(draft.estimators) == ["primary"]
 
 
@@ -183,8 +183,8 @@ def test_an_estimator_fitted_on_the_contracts_columns_is_taken(tmp_path: Path, g
     "content",
     [pytest.param(b"", id="empty"), pytest.param(b"text", id="text"), pytest.param(b"cnowhere\nX\n.", id="no module")],
 )
-def test_a_file_that_cannot_be_unpickled_is_refused(tmp_path: Path, golden: Path, content: bytes) -> None:
+def test_a_file_that_cannot_be_unpickled_is_refused(tmp_path: Path, golden: Sample, content: bytes) -> None:
     """With its name and the cause."""
     (tmp_path / "bad.joblib").write_bytes(content)
     with pytest.raises(UnpickleError, match=r"bad\.joblib: cannot be unpickled: \w+"):
-        draft_from_files({"primary": tmp_path / "bad.joblib"}, golden, SCHEMA, None, "")
+        draft_from_files({"primary": tmp_path / "bad.joblib"}, golden, SCHEMA, {}, "")
