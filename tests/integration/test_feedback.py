@@ -77,7 +77,7 @@ def test_feedback_on_no_prediction_of_ours_is_refused(
     reply = client.post("/feedback", json=document)
     assert (reply.status_code, reply.get_json()["errors"][0]["code"]) == (status, code)
     assert counted(client, r"feedback_refused_total\{.*\} 1\.0")
-    assert not counted(client, r"(?m)^feedback_total\{")
+    assert not counted(client, r"(?m)^feedback_total\{.*\} [^0]")
 
 
 def test_feedback_on_the_rule_alone_is_taken(make_app: Callable[..., Flask], reading: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ def test_more_feedback_than_the_limit_is_refused_whole(make_app: Callable[..., F
     client = make_app(max_batch_rows=2).test_client()
     entry = {"prediction_id": f"{version}.primary.1.26ce8f72eeda91b30f", "actual": 1}
     assert client.post("/feedback", json={"feedback": [entry] * 3}).status_code == 413
-    assert not counted(client, r"(?m)^feedback_total\{")
+    assert not counted(client, r"(?m)^feedback_total\{.*\} [^0]")
 
 
 def test_with_a_required_audit_feedback_that_cannot_be_written_may_come_again(
