@@ -151,18 +151,18 @@ class Registry:
 
     def _activations(self) -> list[str]:
         """The versions that led to the active one, as a stack: activate pushes, rollback pops."""
-        active = self.active()
         moves = [entry for entry in self.history() if entry.action != "register"]
-        if moves and moves[-1].version != active == moves[-1].previous:
-            moves.pop()  # written down, but its process died before the pointer moved
-        stack: list[str] = []
-        for entry in moves:
-            if entry.action == "activate" and stack[-1:] != [entry.version]:
+        before, *after = [*(entry.previous for entry in moves), self.active()]  # what each change found
+        stack = [before] if before is not None else []
+        for entry, found in zip(moves, after, strict=True):
+            if entry.version != found == entry.previous:
+                continue  # written down, but its process died before the pointer moved
+            if entry.action == "rollback":
+                del stack[-1:]
+            elif stack[-1:] != [entry.version]:
                 stack.append(entry.version)
-            elif entry.action == "rollback" and stack:
-                stack.pop()
-        if active is not None and stack[-1:] != [active]:
-            stack.append(active)
+            if found is not None and stack[-1:] != [found]:
+                stack.append(found)  # by hand
         return stack
 
     def _point_at(self, entry: HistoryEntry) -> str | None:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from app.contract.schema import FeatureSchema
 from app.errors import IntegrityError, RegistryError
-from app.model.registry import HISTORY_FILE, HistoryEntry, Registry
+from app.model.registry import HISTORY_FILE, POINTER_FILE, HistoryEntry, Registry
 from tests.conftest import draft_of
 from tests.unit.model.crafting import Scoring
 
@@ -47,7 +48,7 @@ def _tidy() -> object:
 
 
 class RegistryMachine(RuleBasedStateMachine):
-    """Activations, rollbacks, failures and torn lines in any order, against a stack."""
+    """Activations, rollbacks, failures, crashes, damage and torn lines in any order, against a stack."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,6 +59,7 @@ class RegistryMachine(RuleBasedStateMachine):
         shutil.copytree(source, folder)
         self.registry = Registry(folder, SCHEMA)
         self.stack: list[str] = []
+        self.damaged_since: set[str] = set()
         self.changes: list[tuple[str, str, str | None]] = []
         self.registered = len(versions)
 
@@ -74,6 +76,10 @@ class RegistryMachine(RuleBasedStateMachine):
     def activate(self, index: int) -> None:
         """A good version: pushed, unless it is the active one already."""
         version = self.good[index]
+        if version in self.damaged_since:
+            with pytest.raises(IntegrityError):
+                self.registry.activate(version)
+            return
         assert self.registry.activate(version) == self.top
         self.changes.append(("activate", version, self.top))
         if version != self.top:
@@ -82,7 +88,11 @@ class RegistryMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.stack) >= 2)
     @rule()
     def roll_back(self) -> None:
-        """Pops."""
+        """Pops, unless what it would lead to is no longer whole."""
+        if self.stack[-2] in self.damaged_since:
+            with pytest.raises(IntegrityError):
+                self.registry.rollback()
+            return
         left = self.stack.pop()
         assert self.registry.rollback() == self.top
         self.changes.append(("rollback", str(self.top), left))
@@ -113,6 +123,28 @@ class RegistryMachine(RuleBasedStateMachine):
         with (self.registry.folder / HISTORY_FILE).open("ab") as file:
             file.write(line[:length])
 
+    @rule(index=st.integers(0, len(SCORES) - 1), action=st.sampled_from(["activate", "rollback"]))
+    def die_before_the_pointer_moves(self, index: int, action: Literal["activate", "rollback"]) -> None:
+        """The history tells of a change that has not come to be."""
+        version = self.good[index]
+        if version != self.top:
+            self.registry._append(HistoryEntry("2024-01-01T00:00:00Z", action, version, self.top))
+            self.changes.append((action, version, self.top))
+
+    @rule(index=st.integers(0, len(SCORES) - 1))
+    def damage(self, index: int) -> None:
+        """A version that does not serve loses a byte."""
+        version = self.good[index]
+        if version != self.top:
+            path = self.registry.folder / version / "primary.joblib"
+            path.write_bytes(path.read_bytes()[:-1])
+            self.damaged_since.add(version)
+
+    @rule(name=st.sampled_from([".draft", ".ACTIVE.1", "notes"]))
+    def leave_something_behind(self, name: str) -> None:
+        """What is no version is none."""
+        (self.registry.folder / name).mkdir(exist_ok=True)
+
     @rule()
     def open_again(self) -> None:
         """Another process."""
@@ -125,9 +157,16 @@ class RegistryMachine(RuleBasedStateMachine):
         assert self.registry.previous() == (self.stack[-2] if len(self.stack) > 1 else None)
         found = [(entry.action, entry.version, entry.previous) for entry in self.registry.history()]
         assert found[self.registered :] == self.changes
+        assert self.registry.versions() == sorted([*self.good, self.damaged])
+
+    @invariant()
+    def the_pointer_names_a_whole_version_or_none(self) -> None:
+        """What it names can be served."""
+        active = self.registry.active()
+        assert active is None or not self.registry.load(active).refusals
 
 
-RegistryMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+RegistryMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestRegistryMachine = RegistryMachine.TestCase
 
 
@@ -154,3 +193,19 @@ def test_a_torn_last_line_is_left_out(garbage: bytes) -> None:
         assert earlier == before
         assert (last.action, last.version, last.previous) == ("activate", versions[1], versions[0])
         assert registry.rollback() == versions[0]
+
+
+def test_an_activation_that_came_to_nothing_is_no_step_later_either(registry: Registry, version: str) -> None:
+    """Its process died before the pointer moved; others were activated since, and a rollback must not lead to it."""
+    second, third = (registry.register(draft_of(SCHEMA, primary=Scoring(score))) for score in (0.1, 0.2))
+    registry._append(HistoryEntry("2026-01-01T00:00:00Z", "activate", second, version))
+    registry.activate(third)
+    assert registry.rollback() == version
+
+
+def test_a_pointer_set_by_hand_is_a_step_later_too(registry: Registry, version: str) -> None:
+    """The next change says what it found."""
+    second, third = (registry.register(draft_of(SCHEMA, primary=Scoring(score))) for score in (0.1, 0.2))
+    (registry.folder / POINTER_FILE).write_text(second)
+    registry.activate(third)
+    assert [registry.rollback(), registry.rollback()] == [second, version]
