@@ -215,3 +215,7 @@ class ReportError(ServiceError):
 
 class ReplayError(ServiceError):
     """Audited traffic that cannot be shown to a version: there is none, or one of the two versions cannot score."""
+
+
+class ScoringError(ServiceError):
+    """Files that cannot be scored, or not into this folder; what was written before stays as it is."""

@@ -16,6 +16,7 @@ def all_commands(trials: Trials) -> list[click.Command]:
     from app.commands.models import models_group
     from app.commands.replay import replay_command
     from app.commands.report import report_command
+    from app.commands.score import score_command
     from app.commands.train import train_command
 
     schema, registry = trials.schema, trials.registry
@@ -24,5 +25,6 @@ def all_commands(trials: Trials) -> list[click.Command]:
         features_command(schema),
         models_group(schema, registry, trials),
         replay_command(trials),
+        score_command(trials),
         report_command(schema, registry, trials.audit_dir),
     ]

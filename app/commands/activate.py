@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from app.commands.output import as_json, print_json, reported
+from app.commands.output import Share, as_json, print_json, reported
 from app.commands.trials import Trials, Window
 from app.errors import GateRefusedError
 from app.model.registry import Registry
@@ -22,22 +21,6 @@ _FORCE = "Activate it all the same with --force."
 _NEVER = "--force does not help: it is not the model that was registered."
 
 
-class _Share(click.ParamType[float]):
-    """`1%` as 0.01. The sign is required: a bare 1 could mean either."""
-
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value).strip()
-        try:
-            share = float(text.removesuffix("%")) / 100
-        except ValueError:
-            share = math.nan
-        if not text.endswith("%") or not 0 <= share <= 1:
-            self.fail(f"{text!r} is no share; write one from 0% to 100%, such as 0.5%", param, ctx)
-        return share
-
-
 def activate_command(registry: Registry, trials: Trials) -> click.Command:
     """`flask models activate` on `registry`."""
 
@@ -46,8 +29,8 @@ def activate_command(registry: Registry, trials: Trials) -> click.Command:
     @click.option("--gate", is_flag=True, help="Refuse a version that fails on audited traffic, as below.")
     @click.option("--since", default="24h", show_default=True, help="The traffic to judge by, as in 'flask replay'.")
     @click.option("--audit", type=click.Path(path_type=Path), help="Folder of the audit files (default: AUDIT_DIR).")
-    @click.option("--max-changed", type=_Share(), default="1%", show_default=True, help="Most decisions changed.")
-    @click.option("--max-accuracy-drop", type=_Share(), default="0.5%", show_default=True,
+    @click.option("--max-changed", type=Share(), default="1%", show_default=True, help="Most decisions changed.")
+    @click.option("--max-accuracy-drop", type=Share(), default="0.5%", show_default=True,
                   help="Most accuracy lost on rows with feedback, in points.")  # fmt: skip
     @click.option("--min-rows", type=click.IntRange(1), default=1000, show_default=True, help="Fewest audited rows.")
     @click.option("--force", is_flag=True, help="Activate it whatever the gate says; the history records it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,22 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 STDOUT = "-"
+
+
+class Share(click.ParamType[float]):
+    """`1%` as 0.01. The sign is required: a bare 1 could mean either."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / 100
+        except ValueError:
+            share = math.nan
+        if not text.endswith("%") or not 0 <= share <= 1:
+            self.fail(f"{text!r} is no share; write one from 0% to 100%, such as 0.5%", param, ctx)
+        return share
 
 
 def reported(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

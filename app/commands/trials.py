@@ -1,10 +1,10 @@
-"""What commands need to show audited traffic to a version; a command that does not pays nothing for it."""
+"""What commands need to show rows to a version, audited ones or those of files; one that does not pays nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.commands.report import audit_folder, period_of
 from app.contract.schema import FeatureSchema
@@ -14,8 +14,10 @@ from app.serving.chain import ChainBuilder
 if TYPE_CHECKING:
     from app.replay.gate import Verdict
     from app.replay.results import Replay
+    from app.scoring.results import Summary
 
-# app.replay is imported inside the functions: every `flask` command imports this module, and DuckDB is large.
+# app.replay and app.scoring are imported inside the functions: every `flask` command imports this module, and DuckDB is
+# large.
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +62,9 @@ class Trials:
             deadline_ms=self.builder.primary_deadline_s * 1000,
         )
         return judge(version, self.registry, lambda: self.replay(version, window), limits)
+
+    def score(self, **request: Any) -> Summary:
+        """Files scored, as an `app.scoring.run.Request` of these members asks for. Raises `ServiceError`."""
+        from app.scoring.run import FileScorer, Request
+
+        return FileScorer(self.schema, self.registry, self.builder.rule).score(Request(**request))

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from app.contract.schema import Matrix
-from app.model.compiled import compile_estimator
+from app.model.compiled import PipelineScorer, compile_estimator
 from app.model.scorer import TOLERANCE, EstimatorScorer, NotCompilableError, Scorer, ScorerBySize, Scores
+from app.model.trees import TreeScorer
 
 
 def build_scorer(estimator: Any, threshold: float, proof_rows: Matrix) -> tuple[Scorer, str | None]:
@@ -39,6 +40,19 @@ def build_scorer(estimator: Any, threshold: float, proof_rows: Matrix) -> tuple[
         return plain, "compiled scores of single rows differ"
     crossover = _crossover(compiled, plain, proof_rows)
     return (compiled if math.isinf(crossover) else ScorerBySize(compiled, plain, int(crossover), threshold)), None
+
+
+def bulk_scorer(estimator: Any, proven: Scorer, threshold: float) -> Scorer:
+    """The form of `estimator` for very many rows, given the one that `build_scorer` proved for it.
+
+    Chosen by kind and never by the clock, so that every process gives a row the same bits: an estimator of trees treats
+    each row alone and is the quicker form; a linear one does not, since BLAS sums as the number of rows suggests.
+    """
+    compiled = proven.compiled if isinstance(proven, ScorerBySize) else proven
+    last = compiled.last if isinstance(compiled, PipelineScorer) else compiled
+    if isinstance(last, TreeScorer):
+        return ScorerBySize(compiled, EstimatorScorer(estimator), 0, threshold)
+    return compiled
 
 
 def _crossover(compiled: Scorer, plain: Scorer, rows: Matrix) -> float:
