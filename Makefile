@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test e2e fuzz schemathesis screenshots check lint types lock audit replay-traffic profile bench bench-peers check-mlflow lock-peers bench-report \
+.PHONY: help serve install test e2e fuzz schemathesis chaos screenshots check lint types lock audit replay-traffic profile bench bench-peers check-mlflow lock-peers bench-report \
   image image-test image-diff sbom pod-test prometheus-rule clean
 
 help:            ## show this list
@@ -21,7 +21,10 @@ test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
 
 e2e: $(VENV)/.installed-dev   ## what takes longer or needs more: a browser, schemathesis, Prometheus, nginx (Debian: chromium nginx-light prometheus prometheus-alertmanager)
-	$(BIN)/python -m pytest -n 0 tests/browser tests/description tests/observability tests/proxy tests/replicas
+	$(BIN)/python -m pytest -n 0 tests/browser tests/bulk tests/description tests/observability tests/proxy tests/replicas
+
+chaos: $(VENV)/.installed-dev ## faults under load and which requests they cost; ROW=NAME injects one (all: ten minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(if $(ROW),--row $(ROW)) $(ARGS)
 
 screenshots: $(VENV)/.installed-dev  ## take the README's pictures of the page anew (needs chromium)
 	$(BIN)/python -m tests.browser.screenshots docs

@@ -1,15 +1,22 @@
 """gunicorn's configuration. Every value comes from the service's own settings: see the table in README.md."""
 
 import contextlib
+import gc
 import itertools
 import os
 import shutil
+import signal
 import sys
+import time
+from types import SimpleNamespace
+from typing import Any
 
 # Before numpy, scikit-learn or treelite are imported: a prediction is too small to be worth a second thread, and
 # OpenMP's threads would not survive gunicorn's fork.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+from gunicorn import arbiter  # noqa: E402
 
 from app.errors import SettingsError  # noqa: E402
 from app.settings import load_settings  # noqa: E402
@@ -43,17 +50,50 @@ loglevel = _settings.log_level.lower()
 logger_class = "app.telemetry.logs.GunicornLogger"
 accesslog = "-" if _settings.access_log else None
 
+# Its patience with leaving workers is counted by the wall clock, which may jump: an hour on, and all would be killed.
+arbiter.time = SimpleNamespace(time=time.monotonic, monotonic=time.monotonic, sleep=time.sleep)
+
+EARLY_S, LONGEST_PAUSE_S = 2.0, 10.0
+_early_deaths: dict[int, int] = {}  # by slot, in a row
+
 
 def on_starting(server):  # type: ignore[no-untyped-def]
-    """Before anything else: what an earlier service counted or held against a version is not this one's."""
-    for folder in ("metrics", "quarantine", "shadow"):
+    """Before anything else: what an earlier service posted, counted or held against a version is not this one's."""
+    for folder in ("board", "metrics", "quarantine", "shadow"):
         shutil.rmtree(_settings.runtime_dir / folder, ignore_errors=True)
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
     """Gives the worker the lowest free slot: whoever dies leaves its slot, and its counters, to its successor."""
+    gc.freeze()  # else the collector of each worker would write to, and so copy, what they share
     taken = {other.slot for other in server.WORKERS.values()}
     worker.slot = next(slot for slot in itertools.count() if slot not in taken)
+    deaths = _early_deaths.get(worker.slot, 0)
+    worker.pause_s = min(LONGEST_PAUSE_S, 0.25 * 2**deaths) if deaths > 1 else 0.0  # one may be anybody's doing
+    worker.start_s = time.monotonic() + worker.pause_s
+
+
+def child_exit(server, worker):  # type: ignore[no-untyped-def]
+    """Counts the deaths of a slot's workers that came right after their start."""
+    early = time.monotonic() - worker.start_s < EARLY_S
+    _early_deaths[worker.slot] = _early_deaths.get(worker.slot, 0) + 1 if early else 0
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """A worker whose predecessors died at once waits before it tries."""
+    if worker.pause_s:
+        _back_off(worker)
+
+
+def _back_off(worker: Any) -> None:
+    """Waits in the child, so that workers which die again and again take neither the machine nor the master."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)  # it still has the master's handlers, which only take notes
+    components = worker.app.wsgi().extensions["anomaly"]
+    components.log.error("worker.backoff", slot=worker.slot, pause_s=worker.pause_s)
+    while time.monotonic() < worker.start_s:
+        worker.notify()
+        time.sleep(0.1)
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]

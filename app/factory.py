@@ -28,6 +28,7 @@ from app.model.registry import Registry
 from app.serving.background import Background
 from app.serving.board import WorkerBoard
 from app.serving.chain import PROOF_DEADLINE_S, ChainBuilder, Rule
+from app.serving.departure import DepartureCheck
 from app.serving.feedback import FeedbackService
 from app.serving.gauges import StateGauges
 from app.serving.health import HealthCheck
@@ -110,8 +111,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         max_entries=settings.max_batch_rows, audit_required=settings.audit_required,
     )  # fmt: skip
     background = Background(
-        follower, health, board, retention, sink, log, tally,
-        reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
+        follower, health, board, DepartureCheck(follower, board, settings.max_worker_memory_mb), retention, sink, log,
+        tally, reload_interval_s=settings.reload_interval_s, self_test_interval_s=settings.self_test_interval_s,
         shadow=shadow,
     )  # fmt: skip
 

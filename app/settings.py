@@ -128,6 +128,18 @@ class Settings(BaseModel):
     self_test_interval_s: Duration = Field(5, description="Seconds between self-tests of every stage.")
     reload_interval_s: Duration = Field(1, description="Seconds between looks at the registry's ACTIVE pointer.")
     request_timeout_s: Duration = Field(10, description="Longest a client may take to send one request, seconds.")
+    max_connections: int = Field(
+        900,
+        ge=1,
+        description="Connections a worker keeps; beyond it POST is answered 503 and the connection ends.",
+    )
+    max_lag_ms: Duration = Field(
+        100,
+        description="Longest wait for a worker that is asked for more than it can do, ms; the excess is answered 503.",
+    )
+    max_worker_memory_mb: int = Field(
+        0, ge=0, description="A worker whose memory (RSS) grows past this is replaced; 0: no limit."
+    )
     keep_alive_s: Duration = Field(75, description="Seconds an idle connection stays open; above most proxies' own.")
     worker_timeout_s: int = Field(30, ge=1, description="A worker silent for this long is killed and replaced.")
     drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(

@@ -12,6 +12,7 @@ import cProfile
 import gc
 import io
 import json
+import math
 import pstats
 import statistics
 import sys
@@ -27,6 +28,7 @@ if __package__ in (None, ""):  # as a script
 from app.factory import EXTENSION, create_app
 from app.settings import Settings
 from app.worker.endpoint import Endpoint
+from app.worker.overload import Overload
 from app.worker.protocol import Connection
 from benchmarks.empty_app import create_empty_app
 
@@ -92,8 +94,10 @@ def _wait_for_shadow(components: Any) -> None:
 
 def _sender(app: Any, components: Any, settings: Settings) -> Callable[[], None]:
     """One request after the other over one connection, without a socket."""
+    overload = Overload(math.inf, math.inf, components.log, components.tally.shed)  # no event loop beats here
     endpoint = Endpoint(
         app, components.log, settings.max_body_bytes, settings.request_timeout_s, settings.keep_alive_s,
+        settings.max_connections, overload,
         refused=components.tally.refused, call_soon=lambda call: call(),
     )  # fmt: skip
     connection, transport = Connection(endpoint), _Transport()

@@ -74,9 +74,13 @@ def _pulse(pulse: Pulse) -> health_replies.Pulse:
     }
 
 
+_UNTOLD = {"traffic", "reported_steady"}
+"""Members of a worker's report that are told otherwise, or mean nothing outside this machine."""
+
+
 def _worker(report: WorkerReport, pulse: Pulse) -> dict[str, Any]:
     return {
-        **{name: value for name, value in msgspec.structs.asdict(report).items() if name != "traffic"},
+        **{name: value for name, value in msgspec.structs.asdict(report).items() if name not in _UNTOLD},
         **_pulse(pulse),
         "started": _time(report.started),
         "reported": _time(report.reported),

@@ -10,6 +10,7 @@ import time
 from structlog.typing import FilteringBoundLogger
 
 from app.serving.board import WorkerBoard
+from app.serving.departure import DepartureCheck
 from app.serving.health import HealthCheck
 from app.serving.reload import ModelFollower
 from app.serving.shadow import Shadow
@@ -17,7 +18,7 @@ from app.telemetry.logs import LogSink
 from app.telemetry.retention import AuditRetention
 from app.telemetry.tally import Tally
 
-COUNT_INTERVAL_S = 1.0
+COUNT_INTERVAL_S = 0.25
 """What a worker counted reaches the other workers' `/metrics` this late at most."""
 
 
@@ -29,6 +30,7 @@ class Background:
         follower: ModelFollower,
         health: HealthCheck,
         board: WorkerBoard,
+        departure: DepartureCheck,
         retention: AuditRetention,
         sink: LogSink,
         log: FilteringBoundLogger,
@@ -41,6 +43,7 @@ class Background:
         self._follower = follower
         self._health = health
         self._board = board
+        self._departure = departure
         self._retention = retention
         self._sink = sink
         self._log = log
@@ -62,7 +65,8 @@ class Background:
                 return
             self._sink.start()
             self._start_counting(slot)
-            self._board.join()
+            self._departure.start()
+            self._join_board()
             self._follower.arm()
             self._health.self_test()
             self._log.info("service.started", version=self._follower.chain.version)
@@ -97,8 +101,10 @@ class Background:
                 if self._follower.chain is not before or time.monotonic() >= next_test:
                     next_test = time.monotonic() + self._self_test_interval_s
                     self._health.self_test()
-                if any(stage.caller.exhausted for stage in self._follower.chain.stages) and self._board.take_leave():
-                    self._leave()
+                    self._departure.self_tested()
+                departure = self._departure.due()
+                if departure is not None and (self._board.take_leave() or departure.urgent):
+                    self._leave(departure.reason)
                     return
                 self._retention.sweep_if_due()
             except Exception:  # noqa: BLE001 - it must outlive what it watches over; a silent one would read as health
@@ -115,12 +121,18 @@ class Background:
             self._health.failures.note(problem)
             self._tally.start(None)
 
+    def _join_board(self) -> None:
+        try:
+            self._board.join()
+        except OSError as error:
+            self._health.failures.note(f"RUNTIME_DIR: no room on the worker board: {error.strerror or error}")
+
     def _count(self) -> None:
         self._tally.flush()
         self._tally.lines_dropped(self._sink.dropped)
 
-    def _leave(self) -> None:
+    def _leave(self, reason: str) -> None:
         """Asks this worker's own server to stop gracefully; gunicorn puts a fresh one in its place."""
-        self._log.error("worker.leaving", reason="too many model calls hang")
+        self._log.error("worker.leaving", reason=reason)
         self._health.drain()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -49,6 +49,9 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started: float
     reported: float
+    """Unix time."""
+    reported_steady: float
+    """The same by the monotonic clock, which all processes of a machine share and nobody sets."""
     status: str
     causes: list[str]
     ready: bool
@@ -84,9 +87,9 @@ class WorkerBoard:
         return self._pid
 
     def join(self) -> None:
-        """Takes this process's place; call it after the last fork."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Takes this process's place; call it after the last fork. Raises `OSError`; it is no reason not to serve."""
         self._pid = os.getpid()
+        self.folder.mkdir(parents=True, exist_ok=True)
         with self._path("pulse").open("w+b") as file:
             file.write(bytes(_PULSE.size))
             file.flush()
@@ -147,7 +150,7 @@ class WorkerBoard:
             try:
                 report = msgspec.json.decode(path.read_bytes(), type=WorkerReport)
                 pulse = _unpacked(path.with_suffix(".pulse").read_bytes())
-            except FileNotFoundError:  # it left between the two looks
+            except (OSError, msgspec.MsgspecError, struct.error):  # it left between the two looks, or the disk is full
                 continue
             found.append((report, pulse))
         if self._report is not None and all(report.pid != self._pid for report, _ in found):

@@ -49,6 +49,7 @@ class HealthCheck:
         stale_after_s: float,
         shadow: Shadow | None = None,
         clock: Callable[[], float] = time.time,
+        steady_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._follower = follower
         self._audit = audit
@@ -60,11 +61,13 @@ class HealthCheck:
         self._stale_after_s = stale_after_s
         self._shadow = shadow
         self._clock = clock
+        self._steady_clock = steady_clock
         self.service_started = clock()
         """Unix time; before the fork, so that all workers say the same."""
         self._started: float | None = None
         self._status: str | None = None
         self._self_test_last_success: float | None = None
+        self._tested_steady: float | None = None
         self._audit_problem: str | None = None
         self._posting = threading.Lock()
         self.draining = False
@@ -88,7 +91,7 @@ class HealthCheck:
                 if was_open:
                     self._log.info("breaker.closed", stage=stage.name)
         if passed:
-            self._self_test_last_success = self._clock()
+            self._self_test_last_success, self._tested_steady = self._clock(), self._steady_clock()
         self._test_audit()
         self.post()
 
@@ -145,7 +148,7 @@ class HealthCheck:
             try:
                 self._board.post(report)
             except OSError as error:  # only the other workers miss it
-                self.failures.note(f"the worker board cannot be written: {error.strerror or error}")
+                self.failures.note(f"RUNTIME_DIR: the worker board cannot be written: {error.strerror or error}")
             if report.status != self._status:
                 self._log.warning("health.changed", status=report.status, before=self._status, causes=report.causes)
                 self._status = report.status
@@ -156,8 +159,8 @@ class HealthCheck:
 
         Without any model it answers by the rule, but is not ready: a rollout of a bad version must stop here.
         """
-        tested = self._self_test_last_success
-        lately = tested is not None and self._clock() - tested <= self._stale_after_s
+        tested = self._tested_steady
+        lately = tested is not None and self._steady_clock() - tested <= self._stale_after_s
         proven = len(self._follower.chain.stages) > 1
         return lately and proven and not self.draining and self._judge()[0] != UNHEALTHY
 
@@ -182,6 +185,7 @@ class HealthCheck:
             pid=self._board.pid,
             started=self._started or self._clock(),
             reported=self._clock(),
+            reported_steady=self._steady_clock(),
             status=status,
             causes=causes,
             ready=self.ready,
@@ -208,8 +212,9 @@ class HealthCheck:
         reports = [report for report, _ in places]
         causes = dict.fromkeys(cause for report in reports for cause in report.causes)
         for report in reports:
-            if self._clock() - report.reported > self._stale_after_s:
-                causes[f"worker {report.pid} has not reported for {self._clock() - report.reported:.0f} s"] = None
+            silent_s = self._steady_clock() - report.reported_steady
+            if silent_s > self._stale_after_s:
+                causes[f"worker {report.pid} has not reported for {silent_s:.0f} s"] = None
         versions = {report.model_version for report in reports}
         if len(versions) > 1:
             causes["workers serve different versions: " + ", ".join(sorted(map(str, versions)))] = None

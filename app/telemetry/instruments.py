@@ -79,6 +79,7 @@ class Instruments(Collector):
         self.http_refusals = counter("http_refusals", "Requests that HTTP was enough to refuse.", ["status"])
         self.audit_errors = counter("audit_errors", "Audit lines that could not be written.")
         self.log_lines_dropped = counter("log_lines_dropped", "Log lines lost because stdout was not read.")
+        self.shed = counter("requests_shed", "Requests refused because of overload.")
         self.worker_starts = counter("worker_starts", "Workers started, the first ones included.")
         self.shadow_rows = counter("shadow_rows", "Readings a shadow version scored too.", ["agreement"])
         self.shadow_dropped = counter("shadow_dropped", "Readings the shadow version was too slow for.")

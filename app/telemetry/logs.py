@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import threading
 from collections import deque
 from collections.abc import Mapping, MutableMapping
@@ -47,7 +48,10 @@ class LogSink:
         """Takes one event, or one line that is already rendered (without its newline). Never blocks once started."""
         if self._writer is None:
             with self._writing:
-                self._write([line])
+                if self._accepts():
+                    self._write([line])
+                else:
+                    self.dropped += 1
         elif len(self._waiting) >= self._limit:
             self.dropped += 1
         else:
@@ -94,6 +98,12 @@ class LogSink:
         except OSError:  # closed or full: there is nobody left to tell but the counter
             self.dropped += len(batch)
         self._torn = 0 < len(data) < total or (self._torn and bool(data))
+
+    def _accepts(self) -> bool:
+        """Whether a line can be written without waiting for a reader: the master must go on, too."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        return bool(poll.poll(0))
 
     def _report_dropped(self) -> None:
         total, self._dropped_reported = self.dropped, self.dropped

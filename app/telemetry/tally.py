@@ -172,6 +172,10 @@ class Tally:
         """A request was refused that never got as far as its reading: no HTTP, no such endpoint, too large."""
         self.instruments.http_refusals.labels(str(status)).inc()
 
+    def shed(self) -> None:
+        """A request was refused because of overload."""
+        self.instruments.shed.inc()
+
     def audit_failed(self) -> None:
         """The audit could not be written."""
         self.instruments.audit_errors.inc()

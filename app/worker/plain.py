@@ -9,9 +9,8 @@ from email.utils import formatdate
 
 from structlog.typing import FilteringBoundLogger
 
-from app.api.problem import PROBLEM_JSON, problem_body
 from app.serving.prediction import sane_request_id
-from app.worker.wsgi import Reply, status_line
+from app.worker.refusal import refusal
 
 
 def problem_writer(
@@ -24,8 +23,7 @@ def problem_writer(
         if status < 500:  # gunicorn has logged the others, with their tracebacks
             refused(status)
             log.warning("request.rejected", status=status, detail=detail or reason, request_id=request_id)
-        body = problem_body(status, detail or reason, instance="", request_id=request_id)
-        reply = Reply(status_line(status), [("Content-Type", PROBLEM_JSON), ("X-Request-ID", request_id)], body)
+        reply = refusal(status, detail or reason, "", request_id)
         date = formatdate(time.time(), usegmt=True).encode()
         client.sendall(reply.encode(head=False, keep_alive=False, date=date))
 

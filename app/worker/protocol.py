@@ -14,8 +14,7 @@ from typing import cast
 
 import httptools
 
-from app.api.problem import PROBLEM_JSON, problem_body
-from app.worker.endpoint import Endpoint
+from app.worker.endpoint import LAST_CALL_S, Endpoint
 from app.worker.head import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
@@ -25,8 +24,9 @@ from app.worker.head import (
     check_size,
     without_upgrade,
 )
+from app.worker.refusal import refusal
 from app.worker.turns import PIECE_BYTES, Turns
-from app.worker.wsgi import Reply, Request, build_environ, call_app, request_ids, status_line
+from app.worker.wsgi import Request, build_environ, request_ids
 
 _HEAD_TOO_LARGE = f"The request's head is larger than {MAX_HEAD_BYTES} bytes"
 LINGER_S = 2.0
@@ -49,14 +49,14 @@ class Connection(asyncio.Protocol):
         self._client = self._server = ("", 0)
         self._reading_request = False
         self._reading_head = False
-        self._upgrading = False
         self._refused = False
         self._over = False
         self._answered = 0
         self._turns: Turns
         self._steps = 0
         self._bytes_without_step = 0
-        self.deadline = clock() + endpoint.request_timeout_s
+        self._last_use = clock()
+        self.deadline = self._last_use + endpoint.request_timeout_s
 
     # --- the transport's callbacks --------------------------------------------------------------------------
 
@@ -65,7 +65,10 @@ class Connection(asyncio.Protocol):
         self._turns = Turns(self._parse, self._endpoint.call_soon, self._transport)
         self._client = _address(transport.get_extra_info("peername"))
         self._server = _address(transport.get_extra_info("sockname"))
-        self._endpoint.connections.add(self)
+        self._surplus = self._endpoint.full
+        self._over = not self._endpoint.admit(self)
+        if self._over:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._over = True
@@ -174,7 +177,7 @@ class Connection(asyncio.Protocol):
     # --- answering ------------------------------------------------------------------------------------------
 
     def _answer(self) -> None:
-        started = time.perf_counter()
+        started = self._clock()
         method = self._parser.get_method()
         request = Request(
             method, self._url, self._parser.get_http_version(), self._headers,
@@ -184,9 +187,9 @@ class Connection(asyncio.Protocol):
             environ = build_environ(request)
         except ValueError as error:
             raise RefusedError(400, f"The request is not valid HTTP: {error}") from None
-        keep_alive = self._parser.should_keep_alive() and not self._endpoint.closing
+        keep_alive = self._parser.should_keep_alive() and not (self._endpoint.closing or self._surplus)
         try:
-            reply = call_app(self._endpoint.app, environ)
+            reply = self._endpoint.reply(environ, surplus=self._surplus)
             data = reply.encode(head=method == b"HEAD", keep_alive=keep_alive, date=self._endpoint.date())
         except Exception:
             self._endpoint.log.exception("request.failed", path=environ["PATH_INFO"], **self._ids())
@@ -194,10 +197,12 @@ class Connection(asyncio.Protocol):
             raise _Over from None
         self._answered += 1
         self._endpoint.requests += 1
-        self.deadline = self._clock() + self._endpoint.keep_alive_s
+        self._last_use = self._clock()
+        self.deadline = self._last_use + self._endpoint.keep_alive_s
+        self._endpoint.overload.answered(started, self._last_use)
         self._transport.write(data)
         if self._endpoint.access_log is not None:
-            duration_ms = (time.perf_counter() - started) * 1000
+            duration_ms = (self._last_use - started) * 1000
             self._endpoint.access_log(environ, int(reply.status[:3]), duration_ms, len(reply.body))
         if not keep_alive:
             self._over = True
@@ -215,10 +220,7 @@ class Connection(asyncio.Protocol):
     def _end_with(self, status: int, detail: str) -> None:
         """A last reply, and the end of the connection once the client has had time to read it."""
         self._refused = self._over = True
-        request_id = self._ids()["request_id"]
-        body = problem_body(status, detail, instance=self._path, request_id=request_id)
-        headers = [("Content-Type", PROBLEM_JSON), ("X-Request-ID", request_id)]
-        reply = Reply(status_line(status), headers, body)
+        reply = refusal(status, detail, self._path, self._ids()["request_id"])
         head = self._reading_request and not self._reading_head and self._parser.get_method() == b"HEAD"
         self._transport.write(reply.encode(head=head, keep_alive=False, date=self._endpoint.date()))
         self.deadline = self._clock() + LINGER_S
@@ -248,8 +250,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def close_if_idle(self) -> None:
-        """For shutting down: a connection between two requests ends now, any other after its reply."""
-        if not (self._reading_request or self._turns.waiting or self._refused):
+        """To make room, or to leave: a connection that rests ends now; any other is let be."""
+        resting = self._clock() - self._last_use > LAST_CALL_S
+        if resting and not (self._reading_request or self._turns.waiting or self._refused):
             self._transport.close()
 
 

@@ -13,7 +13,9 @@ from gunicorn.workers.base import Worker
 
 from app.factory import EXTENSION, Components
 from app.telemetry.logs import access_event
+from app.worker.acceptor import Acceptor
 from app.worker.endpoint import Endpoint
+from app.worker.overload import BEAT_S, Overload
 from app.worker.protocol import Connection
 from app.worker.wsgi import Environ
 
@@ -37,7 +39,7 @@ class InlineWorker(Worker):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         endpoint = Endpoint(
             self.wsgi, components.log, settings.max_body_bytes, settings.request_timeout_s, settings.keep_alive_s,
-            components.tally.refused, loop.call_soon,
+            settings.max_connections, _overload(components), components.tally.refused, loop.call_soon,
             partial(_log_access, components) if settings.access_log else None,
         )  # fmt: skip
         stop = asyncio.Event()
@@ -47,6 +49,8 @@ class InlineWorker(Worker):  # type: ignore[misc]
             await loop.create_server(partial(Connection, endpoint), sock=listener.sock, backlog=self.cfg.backlog)
             for listener in self.sockets
         ]
+        acceptor = Acceptor([listener.sock for listener in self.sockets], endpoint)
+        _keep_beating(loop, endpoint.overload, acceptor)
         while not stop.is_set():
             self._tick(endpoint)
             if endpoint.requests >= self.max_requests or os.getppid() != self.ppid:
@@ -55,12 +59,13 @@ class InlineWorker(Worker):  # type: ignore[misc]
         components.health.drain()
         endpoint.closing = True
         await self._keep_ticking(endpoint, settings.drain_s)
+        acceptor.close()
         for server in servers:
             server.close()
         await self._finish(endpoint, settings.graceful_timeout_s - settings.drain_s - 1)
 
     async def _finish(self, endpoint: Endpoint, within_s: float) -> None:
-        """Lets requests that are under way end; idle connections end at once."""
+        """Lets requests that are under way end, and connections once they rest."""
         give_up = time.monotonic() + within_s
         while endpoint.connections and time.monotonic() < give_up:
             for connection in list(endpoint.connections):
@@ -77,6 +82,19 @@ class InlineWorker(Worker):  # type: ignore[misc]
     def _tick(self, endpoint: Endpoint) -> None:
         self.notify()
         endpoint.sweep(time.monotonic())
+
+
+def _overload(components: Components) -> Overload:
+    """Patient enough for every breaker of a chain that hangs to open."""
+    settings = components.settings
+    hanging_ms = settings.breaker_failures * (settings.primary_deadline_ms + settings.fallback_deadline_ms)
+    patience_s = (hanging_ms + settings.max_lag_ms) / 1000
+    return Overload(settings.max_lag_ms / 1000, patience_s, components.log, components.tally.shed)
+
+
+def _keep_beating(loop: asyncio.AbstractEventLoop, overload: Overload, acceptor: Acceptor) -> None:
+    overload.beat(acceptor.accept)
+    loop.call_later(BEAT_S, _keep_beating, loop, overload, acceptor)
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

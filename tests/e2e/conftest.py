@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -49,6 +49,8 @@ class Answer:
 class Service:
     """The service as its users meet it. Settings are environment variables; everything it writes lies in `folder`."""
 
+    command: Sequence[str] = (sys.executable, "-m", "gunicorn")
+
     def __init__(self, folder: Path, models: Path, **env: str) -> None:
         self.folder = folder
         self.port = free_port()
@@ -72,7 +74,7 @@ class Service:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._stdout.open("ab") as stdout, self._stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn"],
+                self.command,
                 cwd=PROJECT, env=_clean_environment() | self.env, stdin=subprocess.DEVNULL,
                 stdout=stdout, stderr=stderr, start_new_session=True,
             )  # fmt: skip

@@ -15,6 +15,7 @@ from app.contract.schema import FeatureSchema
 from app.model.registry import Registry
 from app.serving.background import Background
 from app.serving.board import WorkerBoard
+from app.serving.departure import DepartureCheck
 from app.serving.health import HealthCheck
 from app.serving.quarantine import Quarantine
 from app.serving.reload import ModelFollower
@@ -49,6 +50,7 @@ class World:
             self.follower,
             self.health,
             self.board,
+            DepartureCheck(self.follower, self.board, 0),
             AuditRetention(folder / "audit", log, keep_days=1, keep_bytes=0),
             self.sink,
             log,

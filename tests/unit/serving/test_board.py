@@ -18,6 +18,7 @@ def report(pid: int, started: float = 1.0) -> WorkerReport:
         pid=pid,
         started=started,
         reported=2.0,
+        reported_steady=2.0,
         status="healthy",
         causes=[],
         ready=True,
@@ -123,3 +124,11 @@ def test_leave_is_not_taken_where_the_lock_cannot_be_opened(board: WorkerBoard, 
     (tmp_path / "board" / "leaving").rmdir()
     assert board.take_leave() is True
     board.leave()
+
+
+def test_what_is_no_report_is_passed_over(board: WorkerBoard) -> None:
+    """A full disk leaves half of one, another version of the service one of another form."""
+    board.post(report(os.getpid()))
+    (board.folder / f"{os.getppid()}.json").write_bytes(b"\x00 garbage")
+    (board.folder / f"{os.getppid()}.pulse").write_bytes(b"")
+    assert [one.pid for one, _ in board.reports()] == [os.getpid()]

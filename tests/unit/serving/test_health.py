@@ -78,6 +78,7 @@ def world(tmp_path: Path) -> World:
         audit_required=False,
         stale_after_s=20,
         clock=clock,
+        steady_clock=clock,
     )
     return World(check, primary, follower, board, sink, clock, tmp_path / "audit", audit)
 
@@ -259,3 +260,17 @@ def test_failures_are_bounded() -> None:
         book.note(f"failure {number}")
     assert [entry.what for entry in book.entries()][:2] == ["failure 999", "failure 998"]
     assert len(book.entries()) == 20
+
+
+def test_a_wall_clock_that_jumps_changes_nothing(world: World) -> None:
+    """A self-test is as old as it is, whatever time it is said to be."""
+    wall = Clock(10_000.0)
+    check = HealthCheck(
+        world.follower, world.audit, world.board, world.sink, logger(world.sink), started_tally(),
+        audit_required=False, stale_after_s=20, clock=wall, steady_clock=world.clock,
+    )  # fmt: skip
+    check.self_test()
+    for jump_s in (3600, -7200):
+        wall.now += jump_s
+        assert check.ready
+        assert check.health().status == "healthy"

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from app.worker.endpoint import Endpoint
+from app.worker.overload import Overload
 from app.worker.protocol import Connection
 from app.worker.wsgi import Environ, WsgiApp
 
@@ -151,8 +152,10 @@ def echo(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes
 
 def endpoint(app: WsgiApp = echo, journal: Journal | None = None, **settings: Any) -> Endpoint:
     """An endpoint with small limits and long times, unless told otherwise."""
+    log = (journal or Journal()).logger()
     values = {
-        "max_body_bytes": 1000, "request_timeout_s": 10.0, "keep_alive_s": 75.0,
+        "max_body_bytes": 1000, "request_timeout_s": 10.0, "keep_alive_s": 75.0, "max_connections": 1_000_000,
+        "overload": Overload(1.0, 60.0, log, lambda: None),
         "refused": lambda status: None, "call_soon": lambda call: call(), **settings,
     }  # fmt: skip
-    return Endpoint(app, (journal or Journal()).logger(), **values)
+    return Endpoint(app, log, **values)

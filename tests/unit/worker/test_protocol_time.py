@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.worker.endpoint import LAST_CALL_S
 from app.worker.protocol import LINGER_S
 from app.worker.wsgi import Environ
 from tests.unit.worker.fakes import Client, FakeClock, FakeTransport, Journal, endpoint
@@ -155,10 +156,13 @@ def test_a_closing_endpoint_ends_each_connection_with_its_reply() -> None:
 
 
 def test_only_idle_connections_end_at_once() -> None:
-    """When the worker leaves, a request under way and a refusal under way are let be."""
-    shared = endpoint()
-    idle, busy, refused = Client(shared), Client(shared), Client(shared)
+    """When the worker leaves, a request under way and a refusal under way are let be, and one that may just come."""
+    shared, clock = endpoint(), FakeClock()
+    idle, busy, refused = Client(shared, clock), Client(shared, clock), Client(shared, clock)
     idle.send(GET)
+    idle.connection.close_if_idle()
+    assert not idle.transport.closed
+    clock.now += LAST_CALL_S + 0.1
     busy.send(GET[:10])
     refused.send(BAD)
     for client in (idle, busy, refused):

@@ -18,6 +18,7 @@ REPORT = WorkerReport(
     pid=41,
     started=NOW - 3_600,
     reported=NOW,
+    reported_steady=0.0,
     status="healthy",
     causes=[],
     ready=True,

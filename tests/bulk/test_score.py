@@ -57,6 +57,8 @@ class Command:
         return subprocess.Popen(
             self.arguments(source, output, *more), env=self.environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            # Whoever starts the tests in the background of a shell hands down that SIGINT is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
 
     def run(self, source: Path, output: Path, *more: str) -> str:

@@ -1,0 +1,1 @@
+"""Faults under load, one at a time: which valid requests fail, and how the service recovers."""
