@@ -49,7 +49,7 @@ class InlineWorker(Worker):  # type: ignore[misc]
             await loop.create_server(partial(Connection, endpoint), sock=listener.sock, backlog=self.cfg.backlog)
             for listener in self.sockets
         ]
-        acceptor = Acceptor([listener.sock for listener in self.sockets], endpoint)
+        acceptor = Acceptor([listener.sock for listener in self.sockets], endpoint, self.cfg.workers)
         _keep_beating(loop, endpoint.overload, acceptor)
         while not stop.is_set():
             self._tick(endpoint)

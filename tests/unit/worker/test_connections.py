@@ -79,3 +79,20 @@ def test_all_connections_that_wait_are_taken_in() -> None:
             return taken
 
     assert asyncio.run(asyncio.wait_for(scenario(), 30)) == [3, 2, 0, 0]
+
+
+def test_workers_share_what_waits() -> None:
+    """One that looks first does not take all: half of what waits, then half of the rest, the last one too."""
+
+    async def scenario() -> list[int]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            acceptor = Acceptor([listener], endpoint(), workers=2)
+            clients = [socket.create_connection(listener.getsockname()) for _ in range(6)]
+            taken = [acceptor.accept(100) for _ in range(4)]
+            for client in clients:
+                client.close()
+            await asyncio.sleep(0)
+            return taken
+
+    assert asyncio.run(asyncio.wait_for(scenario(), 30)) == [3, 2, 1, 0]
