@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test e2e fuzz schemathesis chaos screenshots check lint types lock audit replay-traffic profile bench bench-peers check-mlflow lock-peers bench-report \
+.PHONY: help serve install test e2e fuzz schemathesis chaos screenshots check lint types lock audit replay-traffic profile bench bench-peers check-mlflow lock-peers bench-report bench-score \
   image image-test image-diff sbom pod-test prometheus-rule clean
 
 help:            ## show this list
@@ -103,6 +103,10 @@ lock-peers: $(VENV)/.installed-dev  ## refresh the peers' requirements.txt from 
 LINES ?= 10000000
 bench-report: $(VENV)/.installed-dev  ## seconds and memory of flask report over LINES (10 million) audit lines
 	$(BIN)/python benchmarks/report_size.py --lines $(LINES)
+
+ROWS ?= 50000000
+bench-score: $(VENV)/.installed-dev  ## flask score beside predict_proba, 1 and 2 processes, memory over ROWS (50 million)
+	$(BIN)/python benchmarks/score_size.py --rows $(ROWS) $(ARGS)
 
 IMAGE ?= anomaly-service
 ENGINE ?= $(shell command -v docker >/dev/null && docker info >/dev/null 2>&1 && echo docker || echo podman)

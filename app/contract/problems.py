@@ -14,7 +14,7 @@ class Problem:
 
     code: str
     """A stable name: `not_an_object`, `not_a_batch`, `missing`, `unexpected`, `not_numeric`, `nan`, `out_of_range`; of
-    feedback `malformed_id`, `not_binary`, `unknown`, `repeated`."""
+    feedback `malformed_id`, `not_binary`, `unknown`, `repeated`; of a line in a file `malformed`."""
     message: str
     feature: str | None = None
 

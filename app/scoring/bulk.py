@@ -59,8 +59,7 @@ class BulkScorer:
         give another result.
         """
         try:
-            with threadpool_limits(limits=1, user_api="blas"):  # its sums depend on the number of threads
-                answer: Answer[Scores] = self.chain.answer(rows)
+            answer: Answer[Scores] = self.chain.answer(rows)
         except AllStagesFailedError as error:
             raise ScoringError(f"{error}: {'; '.join(map(str, error.failures))}") from None
         for failure in answer.failures:
@@ -91,6 +90,7 @@ def scorer_of(model: Model) -> BulkScorer:
         raise ScoringError(f"{model.version} cannot score: {error}") from error
     for estimator in bundle.estimators.values():
         _one_job(estimator)
+    threadpool_limits(limits=1, user_api="blas")  # for good: its sums depend on the number of threads
     chain = builder.build(bundle)
     return BulkScorer(schema, replace(chain, stages=tuple(_for_bulk(stage, bundle) for stage in chain.stages)))
 

@@ -68,6 +68,8 @@ class _Results:
     version: str
     keep: tuple[str, ...]
     blocks: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    stages: Counter[str] = field(default_factory=Counter)
+    anomalies: int = 0
     problems: list[tuple[Any, ...]] = field(default_factory=list)
     rejected_rows: int = 0
     counts: Counter[tuple[str | None, str]] = field(default_factory=Counter)
@@ -86,6 +88,8 @@ class _Results:
             places = np.array(readings.positions, dtype=np.int64)
             kept = {name: block.kept[name][places] for name in self.keep}
             self.blocks.append(_scored(first_row + places, kept, scores, stage.threshold, stage.name))
+            self.stages[stage.name] += len(places)
+            self.anomalies += int(np.count_nonzero(self.blocks[-1]["is_anomaly"]))
 
     def scored(self) -> Table:
         """A line per scored row; the names are those of the service's replies."""
@@ -103,11 +107,8 @@ class _Results:
 
     def receipt(self, rows: int) -> Receipt:
         """Counts of all that was added."""
-        columns = self.scored()
-        used = Counter(columns["model_used"])
-        anomalies = int(np.count_nonzero(columns["is_anomaly"]))
         problems = [(feature, code, count) for (feature, code), count in sorted(self.counts.items(), key=str)]
-        return Receipt(rows, anomalies, dict(used), self.rejected_rows, problems, self.failure)
+        return Receipt(rows, self.anomalies, dict(self.stages), self.rejected_rows, problems, self.failure)
 
 
 def _scored(

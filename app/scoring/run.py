@@ -46,6 +46,12 @@ class FileScorer:
 
     def score(self, request: Request) -> Summary:
         """Scores what is not scored yet. Raises `ServiceError`; the same request then goes on from there."""
+        try:
+            return self._score(request)
+        except OSError as error:
+            raise ScoringError(f"{error.filename or request.output}: {error.strerror or error}") from None
+
+    def _score(self, request: Request) -> Summary:
         model = self._model(request.version)
         scorer = scorer_of(model)
         storage = storage_of(request.input)

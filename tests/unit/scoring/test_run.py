@@ -226,6 +226,13 @@ def test_a_folder_of_something_else_is_left_alone(scorer: FileScorer, tmp_path: 
     assert [path.name for path in output.iterdir()] == ["photo.jpg"]
 
 
+@pytest.mark.parametrize("output", ["/proc/scores", "/dev/null/scores"])
+def test_a_folder_that_cannot_be_made_is_one_line(scorer: FileScorer, tmp_path: Path, output: str) -> None:
+    """With its name."""
+    with pytest.raises(ScoringError, match=f"^{output.removesuffix('/scores')}"):
+        run(scorer, write(tmp_path, "csv", some_lines(60)), output)
+
+
 def test_a_damaged_manifest_is_named(scorer: FileScorer, tmp_path: Path) -> None:
     """And --overwrite begins anew."""
     source, output = write(tmp_path, "csv", some_lines(60)), tmp_path / "out"
