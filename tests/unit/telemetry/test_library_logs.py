@@ -185,7 +185,7 @@ def test_a_librarys_record_tells_the_request_it_came_up_in(pipe: LogPipe) -> Non
 
 
 def test_before_it_is_started_a_sink_waits_for_nobody(pipe: LogPipe) -> None:
-    """Gunicorn's master writes at once; a reader that stalls must not keep it from ending the service."""
+    """The master writes at once; a reader that stalls must not keep it from ending the service."""
     sink = LogSink(pipe.fd)
     for _ in range(1_000):
         sink.put(b"x" * 1_000)
