@@ -1,11 +1,10 @@
 """Which inputs drift: the period's rows beside the training rows of the active version, by PSI.
 
-PSI = sum over bins of (live - reference) * ln(live / reference). An empty bin counts as 1e-4, as in the alert rules.
+The index, and its limits, are those of health and the triage page.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import duckdb
@@ -13,9 +12,8 @@ import duckdb
 from app.model.manifest import Bins
 from app.reporting.lines import HAS_FEATURES, IN_PERIOD, feature_values, features_type, quoted, source
 from app.reporting.results import Drift
+from app.telemetry.drift import DRIFTED_FROM, MOVING_FROM, population_stability_index
 
-_EMPTY = 1e-4
-MODERATE, LARGE = 0.1, 0.25
 _FEWEST_ROWS = 500
 """Chance alone gives about (bins - 1) / rows."""
 
@@ -72,20 +70,14 @@ def _drift(name: str, bins: Bins, at_least: Sequence[int]) -> Drift:
     rows = at_least[0]
     counts = [here - above for here, above in zip(at_least, [*at_least[1:], 0], strict=True)]
     live = [count / rows for count in counts] if rows else []
-    psi = population_stability(live, bins.ratios) if rows else None
+    psi = population_stability_index(counts, bins.ratios) if rows else None
     return Drift(
         feature=name, rows=rows, psi=psi, verdict=_verdict(rows, psi),
         edges=bins.edges, reference=bins.ratios, live=live,
     )  # fmt: skip
 
 
-def population_stability(live: Sequence[float], reference: Sequence[float]) -> float:
-    """The population stability index of two distributions over the same bins."""
-    pairs = [(max(a, _EMPTY), max(b, _EMPTY)) for a, b in zip(live, reference, strict=True)]
-    return sum((a - b) * math.log(a / b) for a, b in pairs)
-
-
 def _verdict(rows: int, psi: float | None) -> str:
     if psi is None or rows < _FEWEST_ROWS:
         return "too few rows"
-    return "large" if psi >= LARGE else "moderate" if psi >= MODERATE else "stable"
+    return "large" if psi >= DRIFTED_FROM else "moderate" if psi >= MOVING_FROM else "stable"

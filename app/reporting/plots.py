@@ -13,8 +13,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from app.reporting.drift import LARGE, MODERATE
 from app.reporting.results import Report
+from app.telemetry.drift import DRIFTED_FROM, MOVING_FROM
 
 _INK = "#010203"
 """Stands for the page's own text colour: matplotlib knows no `currentColor`."""
@@ -76,9 +76,9 @@ def drift(report: Report) -> str:
 
     def draw(axes: Axes) -> None:
         axes.barh([entry.feature for entry in known], [entry.psi or 0.0 for entry in known], color=_COLOURS["primary"])
-        for limit in (MODERATE, LARGE):
+        for limit in (MOVING_FROM, DRIFTED_FROM):
             axes.axvline(limit, color=_COLOURS["failed"], linestyle=":", linewidth=1)
-        axes.set(xlabel=f"PSI (dotted: moderate from {MODERATE}, large from {LARGE})")
+        axes.set(xlabel=f"PSI (dotted: moderate from {MOVING_FROM}, large from {DRIFTED_FROM})")
 
     return _svg("drift", draw, legend=False) if known else ""
 

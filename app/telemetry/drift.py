@@ -12,6 +12,10 @@ from app.contract.schema import Matrix
 
 Counts = NDArray[np.float64]
 
+MOVING_FROM, DRIFTED_FROM = 0.1, 0.25
+"""Below the first a distribution counts as unchanged, from the second on as another one (Siddiqi, Credit Risk
+Scorecards, 2006)."""
+
 SHARE_FLOOR = 1e-4
 """Stands for the share of an empty bin, whose logarithm would be infinite."""
 
@@ -48,7 +52,6 @@ class FeatureBins:
 def population_stability_index(counts: Sequence[float], ratios: Sequence[float]) -> float:
     """PSI of live counts against reference shares: `(live - reference) * ln(live / reference)` summed over the bins.
 
-    Below 0.1 a distribution counts as unchanged, above 0.25 as another one (Siddiqi, Credit Risk Scorecards, 2006).
     0 where nothing was counted.
     """
     total = sum(counts)

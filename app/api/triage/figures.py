@@ -19,8 +19,6 @@ from app.api.triage.charts import (
     stacked_bars,
 )
 from app.api.triage.words import (
-    DRIFTED_FROM,
-    MOVING_FROM,
     Moment,
     count,
     counted,
@@ -33,6 +31,7 @@ from app.api.triage.words import (
 from app.api.triage.workers import FAIR, GOOD, POOR, Fact
 from app.serving.board import Failure
 from app.serving.traffic import DRIFT_NEEDS_ROWS, Span, Traffic
+from app.telemetry.drift import DRIFTED_FROM, MOVING_FROM
 from app.telemetry.recent import MINUTES
 from app.telemetry.tally import FAILED, OUTCOMES, REJECTED
 

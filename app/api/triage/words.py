@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.telemetry.drift import DRIFTED_FROM, MOVING_FROM
+
 UNKNOWN = "\N{EN DASH}"
 """Stands where nothing is known."""
-
-MOVING_FROM, DRIFTED_FROM = 0.1, 0.25
-"""PSI from which a feature counts as moving, and as another distribution altogether."""
 
 _NBSP = "\N{NO-BREAK SPACE}"
 """Between a number and its unit."""

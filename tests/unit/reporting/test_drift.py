@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.model.manifest import Bins
-from app.reporting.drift import DriftCount, population_stability
+from app.reporting.drift import DriftCount
 from app.reporting.period import Period, parse_time
 from app.reporting.report import files_of
 from app.reporting.results import Drift
 from app.reporting.store import scratch_store
+from app.telemetry.drift import population_stability_index
 from tests.unit.reporting.crafting import Line, batch, failed, line, rejected, served, write
 
 REFERENCE = {
@@ -90,7 +91,7 @@ def test_few_rows_give_no_verdict_and_none_no_figure(tmp_path: Path) -> None:
 
 def test_an_empty_bin_is_much_drift_and_not_infinite() -> None:
     """It counts as one in ten thousand, on either side."""
-    assert population_stability([0.0, 1.0], [0.5, 0.5]) == pytest.approx(
+    assert population_stability_index([0.0, 1.0], [0.5, 0.5]) == pytest.approx(
         (1e-4 - 0.5) * math.log(1e-4 / 0.5) + 0.5 * math.log(2)
     )
-    assert population_stability([0.5, 0.5], [0.0, 1.0]) == population_stability([0.0, 1.0], [0.5, 0.5])
+    assert population_stability_index([0.5, 0.5], [0.0, 1.0]) == population_stability_index([0.0, 1.0], [0.5, 0.5])
