@@ -53,14 +53,20 @@ accesslog = "-" if _settings.access_log else None
 # Its patience with leaving workers is counted by the wall clock, which may jump: an hour on, and all would be killed.
 arbiter.time = SimpleNamespace(time=time.monotonic, monotonic=time.monotonic, sleep=time.sleep)
 
+
+def _clear_shared() -> None:
+    """Takes away what workers share by files in the scratch folder."""
+    for folder in ("board", "metrics", "quarantine", "shadow"):
+        shutil.rmtree(_settings.runtime_dir / folder, ignore_errors=True)
+
+
 EARLY_S, LONGEST_PAUSE_S = 2.0, 10.0
 _early_deaths: dict[int, int] = {}  # by slot, in a row
 
 
 def on_starting(server):  # type: ignore[no-untyped-def]
     """Before anything else: what an earlier service posted, counted or held against a version is not this one's."""
-    for folder in ("board", "metrics", "quarantine", "shadow"):
-        shutil.rmtree(_settings.runtime_dir / folder, ignore_errors=True)
+    _clear_shared()
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -119,7 +125,6 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def]
 
 def on_exit(server):  # type: ignore[no-untyped-def]
     """The last thing the master does: take away what the service made, and nothing that was there before."""
-    for folder in ("board", "metrics", "quarantine", "shadow"):
-        shutil.rmtree(_settings.runtime_dir / folder, ignore_errors=True)
+    _clear_shared()
     with contextlib.suppress(OSError):
         _settings.runtime_dir.rmdir()
