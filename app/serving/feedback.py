@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -13,6 +11,7 @@ from app.contract.feedback import Feedback, parse_feedback
 from app.contract.problems import Problem, Rejected
 from app.errors import AuditUnavailableError, ContractViolationError, MalformedBodyError, TooManyRowsError
 from app.serving.health import HealthCheck
+from app.serving.lines import head
 from app.serving.prediction import RequestContext
 from app.telemetry.audit import PredictionLogger
 from app.telemetry.logs import LogSink
@@ -111,13 +110,7 @@ class FeedbackService:
 
 def _record(entry: Feedback, context: RequestContext) -> FeedbackRecord:
     return FeedbackRecord(
-        timestamp=datetime.now(UTC),
-        level="info",
-        event="feedback.received",
-        pid=os.getpid(),
-        request_id=context.request_id,
-        trace_id=context.trace_id,
-        client=context.client,
+        **head("info", "feedback.received", context),
         success=True,
         prediction_id=entry.prediction_id,
         actual=entry.actual,

@@ -20,6 +20,19 @@ from app.telemetry.records import BatchRecord, PredictionRecord
 _encoder = msgspec.json.Encoder()
 
 
+def head(level: str, event: str, context: RequestContext) -> dict[str, Any]:
+    """The members that every record of a request begins with."""
+    return {
+        "timestamp": datetime.now(UTC),
+        "level": level,
+        "event": event,
+        "pid": os.getpid(),
+        "request_id": context.request_id,
+        "trace_id": context.trace_id,
+        "client": context.client,
+    }
+
+
 class Lines:
     """Makes records. The values of `redacted` features are left out of them, and out of what they say was wrong."""
 
@@ -31,13 +44,7 @@ class Lines:
         """One answered reading."""
         return _encoder.encode(
             PredictionRecord(
-                timestamp=datetime.now(UTC),
-                level="info",
-                event="prediction.served",
-                pid=os.getpid(),
-                request_id=context.request_id,
-                trace_id=context.trace_id,
-                client=context.client,
+                **head("info", "prediction.served", context),
                 success=True,
                 prediction_id=prediction.prediction_id,
                 prediction=prediction.score,
@@ -65,13 +72,7 @@ class Lines:
     def batch_served(self, batch: PredictedBatch, context: RequestContext) -> BatchRecord:
         """Readings that were answered together."""
         return BatchRecord(
-            timestamp=datetime.now(UTC),
-            level="info",
-            event="batch.served",
-            pid=os.getpid(),
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            client=context.client,
+            **head("info", "batch.served", context),
             success=True,
             model_used=batch.model_used,
             model_version=batch.model_version,
@@ -86,13 +87,7 @@ class Lines:
     def batch_failed(self, error: Exception, readings: Readings, context: RequestContext) -> BatchRecord:
         """Readings of one request that nothing could answer."""
         return BatchRecord(
-            timestamp=datetime.now(UTC),
-            level="error",
-            event="batch.failed",
-            pid=os.getpid(),
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            client=context.client,
+            **head("error", "batch.failed", context),
             success=False,
             model_used=NONE,
             model_version=None,
@@ -137,13 +132,7 @@ def _without_answer(level: str, event: str, message: str, context: RequestContex
     # Rendered carefully: a client's own words may be in it.
     return render(
         PredictionRecord(
-            timestamp=datetime.now(UTC),
-            level=level,
-            event=event,
-            pid=os.getpid(),
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            client=context.client,
+            **head(level, event, context),
             success=False,
             model_used=NONE,
             model_version=None,

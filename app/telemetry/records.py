@@ -11,18 +11,28 @@ import orjson
 from numpy.typing import NDArray
 
 
-class PredictionRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One prediction, or one request or row that got none. The same line goes to the audit and to the log."""
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What every line tells: when, what, whose, and how it ended."""
 
     timestamp: datetime
     level: str
     event: str
-    """`prediction.served`, `prediction.rejected` or `prediction.failed`."""
     pid: int
     request_id: str
+    trace_id: str | None = None
+    client: str | None = None
+    """The name of the API key."""
     success: bool
     model_used: str
     model_version: str | None
+
+
+class PredictionRecord(Record, frozen=True, omit_defaults=True, kw_only=True):
+    """One prediction, or one request or row that got none. The same line goes to the audit and to the log.
+
+    `event` is `prediction.served`, `prediction.rejected` or `prediction.failed`.
+    """
+
     latency_ms: float
     prediction_id: str | None = None
     prediction: float | None = None
@@ -30,28 +40,17 @@ class PredictionRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     features: dict[str, float] | None = None
     row: int | None = None
     """Position in its batch, from 0."""
-    trace_id: str | None = None
-    client: str | None = None
     warning: str | None = None
     error: str | None = None
     errors: list[dict[str, Any]] | None = None
 
 
-class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
+class BatchRecord(Record, frozen=True, kw_only=True):
     """The rows of one request that were answered together, or that nothing could answer: a column per fact.
 
-    Rows that break the contract have lines of their own.
+    Rows that break the contract have lines of their own. `event` is `batch.served` or `batch.failed`.
     """
 
-    timestamp: datetime
-    level: str
-    event: str
-    """`batch.served` or `batch.failed`."""
-    pid: int
-    request_id: str
-    success: bool
-    model_used: str
-    model_version: str | None
     latency_ms: float
     count: int
     batch_id: str | None = None
@@ -61,8 +60,6 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, NDArray[np.float64]] | None = None
     positions: list[int] | None = None
     """Where within the request each row stood; left out where all of its rows are here."""
-    trace_id: str | None = None
-    client: str | None = None
     warning: str | None = None
     error: str | None = None
 
@@ -76,19 +73,9 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, predictions=None, is_anomaly=None, features=None, positions=None)
 
 
-class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class FeedbackRecord(Record, frozen=True, omit_defaults=True, kw_only=True):
     """What really was, beside what had been predicted."""
 
-    timestamp: datetime
-    level: str
-    event: str
-    pid: int
-    request_id: str
-    success: bool
     prediction_id: str
     actual: int
     predicted: int
-    model_used: str
-    model_version: str | None
-    trace_id: str | None = None
-    client: str | None = None

@@ -49,6 +49,8 @@ def test_the_readme_names_every_event() -> None:
     source = "\n".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
     events = set(re.findall(r"""log\.(?:info|warning|error|exception)\(\s*"([a-z]+\.[a-z]+)\"""", source))
     events |= set(re.findall(r"""(?:event=|"event": )"([a-z]+\.[a-z]+)\"""", source))
+    events |= set(re.findall(r"""(?:head|_without_answer)\(\s*"[a-z]+",\s*"([a-z]+\.[a-z]+)\"""", source))
+    assert {"prediction.served", "prediction.rejected", "batch.failed", "feedback.received"} <= events
     assert len(events) >= 15
     assert {event for event in events if f"`{event}`" not in README} == set()
 
