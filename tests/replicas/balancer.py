@@ -39,7 +39,8 @@ class Balancer:
 
     def tried_again(self) -> int:
         """Requests for which more than one replica was asked."""
-        return sum(1 for line in self._stdout.read_text().splitlines() if "," in line.partition(" said=")[2])
+        said = [line.partition(" said=")[2] for line in self._stdout.read_text().splitlines()]
+        return sum("," in statuses or " : " in statuses for statuses in said)
 
     def _listens(self) -> bool:
         assert self._process.poll() is None, self._stderr.read_text()
@@ -48,7 +49,6 @@ class Balancer:
 
 def _with_addresses(config: str, port: int, replicas: Sequence[int]) -> str:
     config, listens = re.subn(r"listen 80 ", f"listen 127.0.0.1:{port} ", config)
-    ports = iter(replicas)
-    config, servers = re.subn(r"anomaly-\d:5000", lambda _: f"127.0.0.1:{next(ports)}", config)
-    assert (listens, servers) == (1, len(replicas))
+    config, servers = re.subn(r"anomaly-(\d):5000", lambda found: f"127.0.0.1:{replicas[int(found[1]) - 1]}", config)
+    assert (listens, servers) == (1, 2 * len(replicas))  # each is in both upstreams
     return config
