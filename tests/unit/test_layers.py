@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "reporting": {"model", "telemetry", "contract", "settings", "errors"},
     "replay": {"reporting", "serving", "model", "telemetry", "contract", "settings", "errors"},
     "scoring": {"serving", "model", "contract", "settings", "errors"},
+    "readiness": {"errors"},
     "api": {"serving", "model", "telemetry", "contract", "settings", "errors"},
     "commands": {
         "serving",
