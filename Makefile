@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test e2e fuzz schemathesis chaos screenshots check lint types lock audit replay-traffic profile bench bench-peers check-mlflow lock-peers bench-report bench-score \
+.PHONY: help serve install test e2e fuzz schemathesis chaos screenshots check lint types lock audit replay-traffic loadtest profile bench bench-peers check-mlflow lock-peers bench-report bench-score \
   image image-test image-diff sbom pod-test prometheus-rule clean
 
 help:            ## show this list
@@ -69,6 +69,13 @@ DATA ?=
 replay-traffic: $(VENV)/.installed-dev  ## send the rows of DATA=FILE.csv[.gz] through a service of two workers
 	@test -n "$(DATA)" || { echo "usage: make replay-traffic DATA=FILE.csv[.gz]" >&2; exit 2; }
 	$(BIN)/python benchmarks/replay_traffic.py "$(DATA)"
+
+URL ?=
+SLO ?= p99=50ms,success=99.9
+USERS ?= 20
+DURATION ?= 30s
+loadtest: $(VENV)/.installed-dev  ## mixed traffic of USERS (20) for DURATION (30s), to URL=http://... or a service of its own; not 0 where SLO is missed
+	$(BIN)/python -m benchmarks.loadtest $(if $(URL),--url "$(URL)") --slo "$(SLO)" --users "$(USERS)" --duration "$(DURATION)" $(ARGS)
 
 profile: $(VENV)/.installed-dev  ## where the time of one prediction goes: a call table
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/call_table.py

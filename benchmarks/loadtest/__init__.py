@@ -1,0 +1,1 @@
+"""Mixed traffic by locust, as monitoring pipelines send it, and service level objectives held against it."""
