@@ -9,6 +9,7 @@ Exit status 0 only if every objective is met.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from app.readiness.slo import EXAMPLE, Slo
 from benchmarks.loadtest.arguments import duration_argument, slo_argument, users_argument
 from benchmarks.own_service import Service, own_service
+from benchmarks.processes import stop
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -38,10 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with nullcontext(Service(options.url.rstrip("/"))) if options.url else own_service(ROOT) as service:
+            print(f"sends to {service.url}", flush=True)
             return _locust(service.url, options.slo, options.users, options.duration, further)
     except (OSError, RuntimeError) as error:
         sys.exit(f"{parser.prog}: {error}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before anything was sent
         return 130
 
 
@@ -52,7 +55,15 @@ def _locust(url: str, slo: Slo, users: int, duration: str, further: Sequence[str
         "--host", url, "--users", everybody, "--spawn-rate", everybody, "--run-time", duration,
         "--stop-timeout", str(STOP_TIMEOUT_S), "--slo", str(slo), *further,
     ]  # fmt: skip
-    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+    # In a group of its own, of which nobody is left behind: it may have started processes itself.
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # what has been measured so far is judged all the same
+            os.killpg(process.pid, signal.SIGINT)
+            return process.wait()
+        finally:
+            stop(process)
 
 
 if __name__ == "__main__":
