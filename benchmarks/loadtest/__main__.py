@@ -19,13 +19,12 @@ from pathlib import Path
 
 from app.readiness.slo import EXAMPLE, Slo
 from benchmarks.loadtest.arguments import duration_argument, slo_argument, users_argument
+from benchmarks.loadtest.mixture import STOP_TIMEOUT_S
 from benchmarks.own_service import Service, own_service
 from benchmarks.processes import stop
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-STOP_TIMEOUT_S = 10
-"""Longer than the users wait for a reply, so that no request that hangs at the end goes uncounted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,26 +26,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # locust knows this folder and the one it was started in
 
 from app.readiness.slo import Slo, Verdict  # noqa: E402
-from benchmarks.loadtest import exchanges, replies  # noqa: E402
+from benchmarks.loadtest import exchanges, mixture, replies  # noqa: E402
 from benchmarks.loadtest.arguments import slo_argument  # noqa: E402
 from benchmarks.loadtest.exchanges import Exchange  # noqa: E402
 from benchmarks.loadtest.measured import Measured, result  # noqa: E402
 from benchmarks.loadtest.metrics import metrics  # noqa: E402
 
-SEED = 20_241_128
-"""Of the readings; another than the shipped model's training."""
-TIMEOUT_S = 5.0
-"""A request without an answer by then has failed. Runs end only after it: `--stop-timeout` has to be longer."""
-PIPELINE_RATE = 10.0
-"""Requests a second that a pipeline sends, at random times: one stands for some thousand metrics read hourly."""
-SHARES = {"predict": 74, "infer": 10, "batch": 6, "feedback": 7, "bad": 3}
-"""Of a pipeline's requests, in percent. Most are single readings; feedback is rare since people give it."""
-CAUGHT_UP_HOURS = {24: 6, 168: 3, 720: 1}
-"""Rows of a batch, and how often: an outage of a day, a week or a month is made up for."""
-PROBES_EVERY_S = {exchanges.READY: 2, exchanges.LIVE: 10, exchanges.HEALTH: 10, exchanges.SCRAPE: 15}
-"""The platform's own traffic, as often as deploy/kubernetes and deploy/prometheus ask."""
-
-METRICS = metrics(SEED)
+METRICS = metrics(mixture.SEED)
 numbers = itertools.count()
 
 
@@ -54,8 +41,8 @@ class Client(FastHttpUser):
 
     abstract = True
     insecure = False
-    network_timeout = TIMEOUT_S
-    connection_timeout = TIMEOUT_S
+    network_timeout = mixture.TIMEOUT_S
+    connection_timeout = mixture.TIMEOUT_S
     default_headers = {"Authorization": f"Bearer {os.environ['API_KEY']}"} if os.environ.get("API_KEY") else None
 
     def send(self, exchange: Exchange) -> bytes | None:
@@ -80,7 +67,7 @@ class Client(FastHttpUser):
 class Pipeline(Client):
     """Reads one metric, hour after hour, and asks about each reading."""
 
-    wait_time = poisson(PIPELINE_RATE)
+    wait_time = poisson(mixture.PIPELINE_RATE)
 
     def on_start(self) -> None:
         number = next(numbers)
@@ -90,25 +77,25 @@ class Pipeline(Client):
         self._answered: deque[tuple[str, int]] = deque(maxlen=100)
         self._model_name = os.environ.get("MODEL_NAME") or "anomaly"
 
-    @task(SHARES["predict"])
+    @task(mixture.SHARES["predict"])
     def predict(self) -> None:
         """The next reading."""
         body = self.send(exchanges.predict(self._rows(1)[0]))
         if body is not None:
             self._answered.append((replies.prediction_id(body), self._metric.actual(self._hour)))
 
-    @task(SHARES["infer"])
+    @task(mixture.SHARES["infer"])
     def infer(self) -> None:
         """The next reading, by the Open Inference Protocol."""
         self.send(exchanges.infer(self._rows(1), self._model_name))
 
-    @task(SHARES["batch"])
+    @task(mixture.SHARES["batch"])
     def catch_up(self) -> None:
         """The readings of an outage, at once."""
-        (hours,) = self._rng.choices(list(CAUGHT_UP_HOURS), list(CAUGHT_UP_HOURS.values()))
+        (hours,) = self._rng.choices(list(mixture.CAUGHT_UP_HOURS), list(mixture.CAUGHT_UP_HOURS.values()))
         self.send(exchanges.predict_batch(self._rows(hours)))
 
-    @task(SHARES["feedback"])
+    @task(mixture.SHARES["feedback"])
     def feedback(self) -> None:
         """What an earlier reading really was; where none was answered yet, the next reading."""
         if not self._answered:
@@ -116,7 +103,7 @@ class Pipeline(Client):
             return
         self.send(exchanges.feedback(*self._answered.popleft()))
 
-    @task(SHARES["bad"])
+    @task(mixture.SHARES["bad"])
     def send_bad(self) -> None:
         """A reading with a mistake in it."""
         self.send(exchanges.predict_bad(self._rows(1)[0], self._rng))
@@ -140,7 +127,7 @@ class Platform(Client):
     @task
     def look(self) -> None:
         """What is due in this second."""
-        for exchange, every_s in PROBES_EVERY_S.items():
+        for exchange, every_s in mixture.PROBES_EVERY_S.items():
             if self._second % every_s == 0:
                 self.send(exchange)
         self._second += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import socket
 import subprocess
@@ -11,22 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from app.contract.schema import FeatureSchema
 from app.model.registry import Registry
-from tests.conftest import draft_of, fitted_logistic
 from tests.e2e.conftest import PROJECT, Service, eventually, free_port
 
 WITHIN_S = 120
+KEY = "loadtest-key-of-the-tests"
 GENEROUS = "p50=30s,p99.9=60s,max=60s,success=50"
 
 
 @pytest.fixture
-def service(tmp_path: Path, schema: FeatureSchema) -> Iterator[Service]:
-    """A service with a model of its own, as an operator has it running."""
-    registry = Registry(tmp_path / "models", schema)
-    estimators = {"primary": fitted_logistic(schema), "fallback": fitted_logistic(schema, seed=3)}
-    registry.activate(registry.register(draft_of(schema, **estimators)))
-    with Service(tmp_path / "service", registry.folder) as running:
+def service(tmp_path: Path, registry: Registry, version: str) -> Iterator[Service]:
+    """A service with a model of its own and a key, as an operator has it running."""
+    keys = tmp_path / "keys"
+    keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} loadtest\n")
+    with Service(tmp_path / "service", registry.folder, API_KEYS_FILE=str(keys)) as running:
         yield running
 
 
@@ -45,11 +45,11 @@ def broken_service(tmp_path: Path) -> Iterator[Service]:
         running.kill()
 
 
-def load(*arguments: str) -> tuple[int, str]:
-    """Exit status and stdout of a short run."""
+def load(*arguments: str, key: str = KEY) -> tuple[int, str]:
+    """Exit status and output of a short run."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.loadtest", "--users", "4", "--duration", "2s", *arguments],
-        cwd=PROJECT, capture_output=True, text=True, timeout=WITHIN_S, check=False,
+        cwd=PROJECT, env={**os.environ, "API_KEY": key}, capture_output=True, text=True, timeout=WITHIN_S, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
@@ -62,7 +62,7 @@ def requests(output: str) -> tuple[int, int, int]:
     return sent, failed, predicted
 
 
-@pytest.mark.parametrize("more", [(), ("--processes", "2")], ids=["one process", "two processes"])
+@pytest.mark.parametrize("more", [(), ("--processes", "2", "--duration", "10s")], ids=["one process", "two processes"])
 def test_a_service_that_keeps_its_objectives_passes(service: Service, more: tuple[str, ...]) -> None:
     """Every request of the mixture is answered rightly, and the audit has the predictions that were counted."""
     status, output = load("--url", f"{service.url}/", "--slo", GENEROUS, *more)
@@ -71,7 +71,7 @@ def test_a_service_that_keeps_its_objectives_passes(service: Service, more: tupl
     assert failed == 0, output
     assert 0 < predicted < sent
     served = [line for line in service.audit_lines() if line["event"] in ("prediction.served", "batch.served")]
-    # Locust's first process waits half a second for the others' last reports, which a busy machine may exceed.
+    # Locust waits half a second for its other processes' last reports, which they may need longer for.
     assert len(served) == predicted or (more and len(served) > predicted)
     assert len(re.findall(r" yes$", output, re.MULTILINE)) == 4
 
@@ -83,6 +83,16 @@ def test_objectives_that_are_missed_fail(service: Service) -> None:
     assert requests(output)[1] == 0
     assert re.search(r"^p50 +at most 0.001 ms +[\d.]+ ms +NO$", output, re.MULTILINE)
     assert re.search(r"^success +at least 99.9 % +100.00 % +yes$", output, re.MULTILINE)
+
+
+def test_a_service_that_does_not_know_the_key_fails(service: Service) -> None:
+    """Probes need none, so that some requests are answered."""
+    status, output = load("--url", service.url, "--slo", "success=99.9", key="another")
+    assert status == 1, output
+    sent, failed, predicted = requests(output)
+    assert 0 < failed < sent
+    assert predicted == 0
+    assert " 401: " in output
 
 
 def test_a_service_whose_stages_all_fail_fails(broken_service: Service) -> None:
