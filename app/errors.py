@@ -219,3 +219,10 @@ class ReplayError(ServiceError):
 
 class ScoringError(ServiceError):
     """Files that cannot be scored, or not into this folder; what was written before stays as it is."""
+
+
+# --- the readiness audit ------------------------------------------------------------------------------------
+
+
+class ReadinessError(ServiceError):
+    """An audit that cannot be made, such as one of a service that does not start."""

@@ -216,7 +216,7 @@ def _add_commands(
     from app.commands.trials import Trials
 
     trials = Trials(schema, registry, builder, settings.audit_dir, settings.max_batch_rows)
-    for command in all_commands(trials):
+    for command in all_commands(trials, settings):
         app.cli.add_command(command)
 
 

@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     import click
 
     from app.commands.trials import Trials
+    from app.settings import Settings
 
 
-def all_commands(trials: Trials) -> list[click.Command]:
+def all_commands(trials: Trials, settings: Settings) -> list[click.Command]:
     """Every command of the service."""
     from app.commands.features import features_command
     from app.commands.models import models_group
+    from app.commands.readiness import readiness_command
     from app.commands.replay import replay_command
     from app.commands.report import report_command
     from app.commands.score import score_command
@@ -27,4 +29,5 @@ def all_commands(trials: Trials) -> list[click.Command]:
         replay_command(trials),
         score_command(trials),
         report_command(schema, registry, trials.audit_dir),
+        readiness_command(settings, schema, registry),
     ]

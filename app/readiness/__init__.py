@@ -1,1 +1,1 @@
-"""Is it fit for production? Checks, and the service level it has to keep."""
+"""Is it fit for production? The checklist as checks that look for themselves, and the service level to keep."""

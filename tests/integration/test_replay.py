@@ -32,7 +32,7 @@ def candidate(registry: Registry, version: str, schema: FeatureSchema) -> str:
 def flask(settings: Settings, registry: Registry, schema: FeatureSchema) -> Callable[..., Result]:
     """Runs `flask ...` on the service's own audit."""
     trials = Trials(schema, registry, builder(schema), settings.audit_dir, settings.max_batch_rows)
-    commands = {str(command.name): command for command in all_commands(trials)}
+    commands = {str(command.name): command for command in all_commands(trials, settings)}
 
     def run(name: str, *arguments: str) -> Result:
         return CliRunner().invoke(commands[name], arguments, catch_exceptions=False)

@@ -1,0 +1,103 @@
+"""`flask readiness`: the production-readiness checklist, looked at instead of ticked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from app.commands.output import as_json, destination, print_json, reported
+from app.contract.schema import FeatureSchema
+from app.errors import DataError
+from app.model.registry import Registry
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.readiness.results import Finding, Readiness
+
+# app.readiness is imported inside the functions: every `flask` command imports this module.
+
+
+def readiness_command(settings: Settings, schema: FeatureSchema, registry: Registry) -> click.Command:
+    """`flask readiness` of the service that these settings describe."""
+
+    @click.command("readiness", short_help="Check what production asks for, and say what was seen.")
+    @click.option("--url", help="The running service. Default: an instance that is started here for the while.")
+    @click.option(
+        "--api-key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="File that holds a key of the service at --url.",
+    )  # fmt: skip
+    @click.option("--drill", is_flag=True, help="Also break, roll back and load an instance of its own.")
+    @click.option("--slo", default="p99=50ms,success=99.9", show_default=True, help="What the drill's load must meet.")
+    @click.option("--min", "least", type=click.IntRange(0, 100), default=80, show_default=True,
+                  help="Exit status 1 below this score.")  # fmt: skip
+    @click.option(
+        "--checkout", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path(),
+        show_default="the working directory", help="The source tree to look into.",
+    )  # fmt: skip
+    @click.option("--html", type=click.Path(), help="Write one self-contained page there instead; - is stdout.")
+    @as_json
+    @reported
+    @click.pass_context
+    def readiness(
+        ctx: click.Context, /, url: str | None, api_key_file: Path | None, drill: bool, slo: str, least: int,
+        checkout: Path, html: str | None, json: bool,
+    ) -> None:  # fmt: skip
+        """Check the running service, the model it serves and the source tree, item by item, and say what was seen.
+
+        Give it the service's own environment: its registry, contract and audit are looked into. It sends the service
+        some dozen requests, valid and invalid, whose ids begin with readiness-. Only --drill breaks anything, and never
+        the service at --url.
+        """
+        if html is not None and json:
+            raise click.UsageError("--html does not go with --json")
+        from app.readiness.run import ReadinessAudit, Request
+        from app.readiness.slo import Slo
+
+        key = api_key_file.read_text().strip() if api_key_file else None
+        request = Request(checkout.resolve(), url, key, drill, Slo.parse(slo))
+        quiet = json or html is not None
+        found = ReadinessAudit(settings, schema, registry).run(request, _unheard if quiet else _Lines())
+        _show(found, html, json)
+        if found.score < least:
+            ctx.exit(1)
+
+    return readiness
+
+
+class _Lines:
+    """Prints each item as soon as it is known."""
+
+    def __init__(self) -> None:
+        self._section = ""
+
+    def __call__(self, finding: Finding) -> None:
+        from app.readiness.text import finding_lines
+
+        if finding.section != self._section:
+            click.echo(f"{'' if not self._section else chr(10)}{finding.section}")
+            self._section = finding.section
+        click.echo("\n".join(finding_lines(finding)))
+
+
+def _unheard(finding: Finding) -> None:
+    pass
+
+
+def _show(found: Readiness, html: str | None, json: bool) -> None:
+    from app.readiness.page import render_page
+    from app.readiness.text import summary_lines
+
+    if json:
+        print_json(msgspec.to_builtins(found))
+    elif html is not None:
+        try:
+            with destination(html) as file:
+                file.write(render_page(found).encode())
+        except OSError as error:
+            raise DataError(html, f"cannot be written: {error.strerror or error}") from error
+        click.echo("\n".join(summary_lines(found)), err=True)
+    else:
+        click.echo("\n" + "\n".join(summary_lines(found)))

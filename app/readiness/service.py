@@ -1,0 +1,138 @@
+"""A running service as its callers meet it: over HTTP, and by what it writes down."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+TIMEOUT_S = 10.0
+SETTLED_WITHIN_S = 5.0
+"""How long a line may take to the disk, and a count from one worker to a scrape of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply, read to its end; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str = ""
+    """The one that was sent."""
+
+    @property
+    def json(self) -> Any:
+        """Raises `ValueError` where it is no JSON."""
+        return json.loads(self.body)
+
+
+class Service(ABC):
+    """Whatever answers requests; `audit_dir` is where its audit can be read, if it can."""
+
+    name: str
+    audit_dir: Path | None
+
+    @abstractmethod
+    def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+        """One request. Raises `OSError` or `http.client.HTTPException` where nobody answers."""
+
+    def kept(self) -> Service:
+        """The same service, asked by one caller on a connection that is kept."""
+        return self
+
+    def get(self, path: str) -> Reply:
+        """A page."""
+        return self.ask("GET", path)
+
+    def post(self, path: str, document: object, **headers: str) -> Reply:
+        """A document as JSON, under a request id of its own by which it is found again."""
+        return self.send(path, json.dumps(document).encode(), **headers)
+
+    def send(self, path: str, body: bytes, media_type: str = "application/json") -> Reply:
+        """Any bytes, in the same way."""
+        request_id = f"readiness-{uuid.uuid4().hex}"
+        reply = self.ask("POST", path, body, {"Content-Type": media_type, "X-Request-ID": request_id})
+        return Reply(reply.status, reply.headers, reply.body, request_id)
+
+    def metrics(self) -> dict[str, Metric]:
+        """What it counts, by family."""
+        text = self.get("/metrics").body.decode()
+        return {family.name: family for family in text_string_to_metric_families(text)}
+
+    def count(self, sample: str, **labels: str) -> float:
+        """The sum of a metric's samples that bear these labels."""
+        return sum(
+            found.value
+            for family in self.metrics().values()
+            for found in family.samples
+            if found.name == sample and labels.items() <= found.labels.items()
+        )
+
+    def grows(self, sample: str, before: float, by: int, **labels: str) -> bool:
+        """Whether a count arrives at `before` + `by`: other workers' arrive a little later."""
+        return eventually(lambda: self.count(sample, **labels) >= before + by)
+
+    def audit_line(self, request_id: str) -> dict[str, Any] | None:
+        """What the audit says of a request; None where it says nothing.
+
+        Raises `OSError` where there is no audit to be read.
+        """
+        assert self.audit_dir is not None  # noqa: S101 - the checks ask before
+        folder, marker = self.audit_dir, request_id.encode()
+        for path in sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True):
+            with path.open("rb") as file:
+                for line in file:
+                    if marker in line:
+                        return dict(json.loads(line))
+        return None
+
+
+class HttpService(Service):
+    """A service at a URL; each request has a connection of its own, or all have the same one in turn."""
+
+    def __init__(self, url: str, audit_dir: Path | None, api_key: str | None = None, *, keep: bool = False) -> None:
+        self.name = url
+        self.audit_dir = audit_dir
+        self._api_key, self._keep = api_key, keep
+        address = urlsplit(url)
+        kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(address.hostname or "", address.port, timeout=TIMEOUT_S)
+        self._prefix = address.path.rstrip("/")
+
+    def kept(self) -> Service:
+        """The same service, asked by one caller on a connection that is kept."""
+        return HttpService(self.name, self.audit_dir, self._api_key, keep=True)
+
+    def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+        """One request. A connection that has ended opens again with the next."""
+        key = {"X-API-Key": self._api_key} if self._api_key else {}
+        answered = False
+        try:
+            self._connection.request(method, self._prefix + path, body or None, {**(headers or {}), **key})
+            response = self._connection.getresponse()
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            reply = Reply(response.status, fields, response.read())
+            answered = True
+            return reply
+        finally:
+            if not (self._keep and answered):
+                self._connection.close()
+
+
+def eventually(condition: Callable[[], object], within_s: float = SETTLED_WITHIN_S) -> bool:
+    """Whether it comes true in time."""
+    give_up = time.monotonic() + within_s
+    while not (holds := condition()) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return bool(holds)
