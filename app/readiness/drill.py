@@ -42,7 +42,7 @@ class Drill:
         self._start = start
         self._source = source
         self._rule = rule
-        self._followed_within_s = followed_within_s
+        self.followed_within_s = followed_within_s
         self._stack = ExitStack()
         self._service: Service | None = None
         self._flags = folder / "broken"
@@ -86,8 +86,8 @@ class Drill:
 
     def expect_healthy(self, version: str) -> None:
         """Waits until every worker is ready with `version`, and nothing is wrong. Raises `ReadinessError`."""
-        if not eventually(lambda: self._healthy(version), self._followed_within_s):
-            raise ReadinessError(f"the workers are not well after {self._followed_within_s:g} s: {self._cause()}")
+        if not eventually(lambda: self._healthy(version), self.followed_within_s):
+            raise ReadinessError(f"the workers are not well after {self.followed_within_s:g} s: {self._cause()}")
 
     @contextmanager
     def broken(self, *stages: str) -> Iterator[None]:

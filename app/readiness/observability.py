@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from app.readiness.evidence import Evidence, Item, OutOfReachError
 from app.readiness.scene import Scene
-from app.readiness.service import Service, eventually
+from app.readiness.service import Service
 
 SECTION = "Observability"
 
@@ -34,7 +35,7 @@ def latency_tracking(scene: Scene, found: Evidence) -> None:
         f"the answer says that it took {took!r} ms",
     )  # fmt: skip
     found.expect(
-        scene.service.grows("prediction_duration_seconds_count", before, 1),
+        scene.service.settles(lambda: scene.service.count("prediction_duration_seconds_count") > before),
         f"prediction_duration_seconds counted it ({_buckets(scene.service)} buckets)",
         "prediction_duration_seconds did not count it",
     )
@@ -42,21 +43,25 @@ def latency_tracking(scene: Scene, found: Evidence) -> None:
 
 def error_tracking(scene: Scene, found: Evidence) -> None:
     """What was refused is counted by cause, and its line says why."""
-    wrong = {**scene.schema.example(), scene.schema.names[0]: scene.schema.features[0].high * 2 + 1}
-    labels = {"feature": scene.schema.names[0], "code": "out_of_range"}
-    violations = scene.service.count("contract_violations_total", **labels)
-    rejected = scene.service.count("prediction_requests_total", outcome="rejected")
-    reply = scene.service.post("/predict", wrong)
+    feature = scene.schema.features[0]
+
+    def counted() -> list[float]:
+        return [
+            scene.service.count("prediction_requests_total", outcome="rejected"),
+            scene.service.count("contract_violations_total", feature=feature.name, code="out_of_range"),
+        ]
+
+    before = counted()
+    reply = scene.service.post("/predict", {**scene.schema.example(), feature.name: 2 * feature.high + 1})
     found.expect(
-        scene.service.grows("prediction_requests_total", rejected, 1, outcome="rejected")
-        and scene.service.grows("contract_violations_total", violations, 1, **labels),
+        scene.service.settles(lambda: all(map(operator.gt, counted(), before))),
         "a refused reading is counted, by outcome, feature and code", "a refused reading was not counted",
     )  # fmt: skip
     kinds = {"stage_failures", "http_refusals", "audit_errors", "log_lines_dropped", "requests_shed"}
     missing = kinds - scene.service.metrics().keys()
     found.expect(not missing, f"so are {', '.join(sorted(kinds))}", f"/metrics has no {', '.join(sorted(missing))}")
     line = _audited(scene.audited(), reply.request_id, found)
-    problems = [{"feature": scene.schema.names[0], "code": "out_of_range"}]
+    problems = [{"feature": feature.name, "code": "out_of_range"}]
     found.expect(
         line and line["success"] is False and line.get("errors") == problems,
         "its audit line says why", f"the audit of the refused request {reply.request_id} has {line}",
@@ -66,16 +71,14 @@ def error_tracking(scene: Scene, found: Evidence) -> None:
 def feature_auditing(scene: Scene, found: Evidence) -> None:
     """What went into a prediction is kept, and compared with what the model was trained on."""
     reading, names = scene.schema.example(), scene.schema.names
-    counted = {name: scene.service.count("feature_rows_total", feature=name) for name in names}
+    before = _by_feature(scene, "feature_rows_total")
     reply = scene.service.post("/predict", reading)
-    missed = [name for name in names if not scene.service.grows("feature_rows_total", counted[name], 1, feature=name)]
     found.expect(
-        not missed, f"the values of all {len(names)} features are counted by bin", f"not counted by bin: {missed}"
-    )
-    bare = [
-        name for name in names
-        if name not in scene.manifest.reference or not scene.service.count("feature_reference_ratio", feature=name)
-    ]  # fmt: skip
+        scene.service.settles(lambda: all(map(operator.gt, _by_feature(scene, "feature_rows_total"), before))),
+        f"the values of all {len(names)} features are counted by bin", "not every feature's value was counted by bin",
+    )  # fmt: skip
+    known = zip(names, _by_feature(scene, "feature_reference_ratio"), strict=True)
+    bare = [name for name, ratios in known if not ratios or name not in scene.manifest.reference]
     found.expect(
         not bare, "beside each stands its distribution in training", f"no distribution in training is known of {bare}"
     )
@@ -97,12 +100,22 @@ ITEMS = (
 )
 
 
+def _by_feature(scene: Scene, sample: str) -> list[float]:
+    """The sum of a metric's samples of each feature."""
+    counts = dict.fromkeys(scene.schema.names, 0.0)
+    for family in scene.service.metrics().values():
+        for found in family.samples:
+            if found.name == sample and found.labels.get("feature") in counts:
+                counts[found.labels["feature"]] += found.value
+    return list(counts.values())
+
+
 def _audited(service: Service, request_id: str, found: Evidence) -> dict[str, Any] | None:
     """The line of a request, once it is there."""
     if service.audit_dir is None:
         found.lacking.append("AUDIT_DIR is empty, so nothing is recorded")
         raise OutOfReachError("there is no audit to look into")
-    eventually(lambda: service.audit_line(request_id))
+    service.settles(lambda: service.audit_line(request_id))
     return service.audit_line(request_id)
 
 

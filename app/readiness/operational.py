@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from app.readiness.drill import FOLLOWED_WITHIN_S
 from app.readiness.evidence import Evidence, Item
 from app.readiness.load import Load
 from app.readiness.scene import Scene
@@ -70,14 +69,14 @@ def rollback_procedures(scene: Scene, found: Evidence) -> None:
     drill.serve(drill.sound)
     drill.serve(drill.breakable)
     with Load(drill.service, scene.schema) as load:
-        eventually(lambda: len(load.answers) > 100)
+        eventually(lambda: len(load.answers) > 100, drill.followed_within_s)
         start = time.monotonic()
         drill.registry.rollback()
-        followed = eventually(lambda: _all_from(drill.sound, load), FOLLOWED_WITHIN_S)
+        followed = eventually(lambda: _all_from(drill.sound, load), drill.followed_within_s)
     took = max((answer.at for answer in load.answers if answer.version == drill.breakable), default=start) - start
     found.expect(
         followed, f"under load every worker was back after {max(took, 0):.1f} s",
-        f"not every worker was back within {FOLLOWED_WITHIN_S:g} s",
+        f"not every worker was back within {drill.followed_within_s:g} s",
     )  # fmt: skip
     found.expect(
         not load.failed, f"{len(load.answers):,} requests meanwhile, none failed",

@@ -14,7 +14,7 @@ from app.model.stages import BASELINE, FALLBACK, PRIMARY
 from app.readiness.evidence import Evidence, Item
 from app.readiness.promql import metric_names
 from app.readiness.scene import Scene
-from app.readiness.service import Reply, Service, eventually
+from app.readiness.service import Reply, Service
 
 SECTION = "Reliability"
 
@@ -74,9 +74,10 @@ def graceful_degradation(scene: Scene, found: Evidence) -> None:
         reply = drill.service.post("/predict", scene.schema.example())
         _expect_stage(found, reply, BASELINE, "both models broken")
         found.expect(
-            eventually(lambda: _health(drill.service) == (200, "degraded")), "/health says degraded, with 200",
+            drill.service.settles(lambda: _health(drill.service) == (200, "degraded")),
+            "/health says degraded, with 200",
             f"/health says {_health(drill.service)}",
-        )  # fmt: skip
+        )
     with drill.broken(PRIMARY, FALLBACK, BASELINE):
         reply = drill.service.post("/predict", scene.schema.example())
         document = reply.json
@@ -86,7 +87,7 @@ def graceful_degradation(scene: Scene, found: Evidence) -> None:
             f"models and rule broken: {reply.status} {document}",
         )
         found.expect(
-            eventually(lambda: _health(drill.service) == (503, "unhealthy"))
+            drill.service.settles(lambda: _health(drill.service) == (503, "unhealthy"))
             and drill.service.get("/health/live").status == 200,
             "/health says unhealthy, with 503; the process lives on",
             f"/health says {_health(drill.service)}",
@@ -113,7 +114,7 @@ def fallback_logic(scene: Scene, found: Evidence) -> None:
             f"it gave {reply.json['prediction']}, the fallback itself gives {right}",
         )  # fmt: skip
         found.expect(
-            eventually(lambda: _breakers(drill.service) == {"open"}),
+            drill.service.settles(lambda: _breakers(drill.service) == {"open"}),
             "every worker's breaker opens, so that nobody waits for it",
             f"breakers of the primary: {sorted(_breakers(drill.service))}",
         )

@@ -17,8 +17,6 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 TIMEOUT_S = 10.0
-SETTLED_WITHIN_S = 5.0
-"""How long a line may take to the disk, and a count from one worker to a scrape of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class Service(ABC):
 
     name: str
     audit_dir: Path | None
+    settled_within_s: float = 5.0
+    """How long a line may take to the disk, a count from one worker to a scrape of another, a fault to `/health`."""
 
     @abstractmethod
     def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
@@ -79,9 +79,9 @@ class Service(ABC):
             if found.name == sample and labels.items() <= found.labels.items()
         )
 
-    def grows(self, sample: str, before: float, by: int, **labels: str) -> bool:
-        """Whether a count arrives at `before` + `by`: other workers' arrive a little later."""
-        return eventually(lambda: self.count(sample, **labels) >= before + by)
+    def settles(self, condition: Callable[[], object]) -> bool:
+        """Whether something comes true soon."""
+        return eventually(condition, self.settled_within_s)
 
     def audit_line(self, request_id: str) -> dict[str, Any] | None:
         """What the audit says of a request; None where it says nothing.
@@ -130,7 +130,7 @@ class HttpService(Service):
                 self._connection.close()
 
 
-def eventually(condition: Callable[[], object], within_s: float = SETTLED_WITHIN_S) -> bool:
+def eventually(condition: Callable[[], object], within_s: float) -> bool:
     """Whether it comes true in time."""
     give_up = time.monotonic() + within_s
     while not (holds := condition()) and time.monotonic() < give_up:
