@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +58,7 @@ def readiness_command(settings: Settings, schema: FeatureSchema, registry: Regis
         from app.readiness.run import ReadinessAudit, Request
         from app.readiness.slo import Slo
 
+        signal.signal(signal.SIGTERM, _leave)
         key = api_key_file.read_text().strip() if api_key_file else None
         request = Request(checkout.resolve(), url, key, drill, Slo.parse(slo))
         quiet = json or html is not None
@@ -80,6 +83,11 @@ class _Lines:
             click.echo(f"{'' if not self._section else chr(10)}{finding.section}")
             self._section = finding.section
         click.echo("\n".join(finding_lines(finding)))
+
+
+def _leave(number: int, frame: object) -> None:
+    """Whoever is told to go ends what it started first."""
+    sys.exit(128 + number)
 
 
 def _unheard(finding: Finding) -> None:

@@ -21,7 +21,7 @@ STOP_WITHIN_S = 60.0
 _TAIL = 2000
 
 _NOT_OURS = (
-    "API_KEYS_FILE", "PROTECT_READS", "RATE_LIMIT", "SHADOW_VERSION", "OTEL_EXPORTER_OTLP_ENDPOINT", "LOG_LEVEL",
+    "API_KEYS_FILE", "PROTECT_READS", "RATE_LIMIT", "SHADOW_VERSION", "OTEL_EXPORTER_OTLP_ENDPOINT",
     "GUNICORN_CMD_ARGS", "FLASK_RUN_FROM_CLI",
 )  # fmt: skip
 """What would lock the audit out, or reach beyond this machine; and what tells a command from a service."""

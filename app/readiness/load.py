@@ -62,6 +62,11 @@ class Load:
         """Requests without a right answer."""
         return sum(answer.version is None for answer in self.answers)
 
+    @property
+    def success(self) -> float:
+        """The share of requests with a right answer; NaN where there were none."""
+        return 1 - self.failed / len(self.answers) if self.answers else math.nan
+
     def percentile_s(self, share: float) -> float:
         """The seconds that `share` of the answered requests stayed below; NaN where there are none."""
         taken = sorted(answer.seconds for answer in self.answers if answer.version is not None)
@@ -70,14 +75,14 @@ class Load:
         return taken[min(len(taken) - 1, int(share * len(taken)))]
 
     def _send(self, bodies: Sequence[bytes]) -> None:
-        service = self.service.kept()
-        for body in itertools.cycle(bodies):
-            if self._stopping.wait(PACE_S):
-                return
-            start = time.monotonic()
-            version = _version(service, body)
-            end = time.monotonic()
-            self.answers.append(Answer(end, end - start, version))
+        with self.service.kept() as service:
+            for body in itertools.cycle(bodies):
+                if self._stopping.wait(PACE_S):
+                    return
+                start = time.monotonic()
+                version = _version(service, body)
+                end = time.monotonic()
+                self.answers.append(Answer(end, end - start, version))
 
 
 def _version(service: Service, body: bytes) -> str | None:

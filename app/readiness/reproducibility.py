@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
+from packaging.utils import canonicalize_name
+
 from app.readiness.evidence import Evidence, Item
 from app.readiness.locks import pinned, wanted
 from app.readiness.scene import Scene
@@ -82,8 +84,9 @@ def environment_parity(scene: Scene, found: Evidence) -> None:
     lock = pinned(scene.checkout.path("requirements.txt"))
     unlocked = [f"{name} {version}" for name, version in running.items() if lock[name].version != version]
     found.expect(not unlocked, "and requirements.txt pins them", f"requirements.txt pins others: {_some(unlocked)}")
-    here = {distribution.name.lower().replace("_", "-"): distribution.version for distribution in
-            metadata.distributions()}  # fmt: skip
+    here: dict[str, str] = {
+        canonicalize_name(installed.name): installed.version for installed in metadata.distributions()
+    }
     other = [f"{name} {here.get(name)}" for name, pin in lock.items() if here.get(name) != pin.version]
     found.expect(
         not other, f"all {len(lock)} packages are installed here as they are pinned",

@@ -7,7 +7,8 @@ import json
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,11 @@ from urllib.parse import urlsplit
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.errors import ReadinessError
+
 TIMEOUT_S = 10.0
+
+_CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,10 @@ class Service(ABC):
     def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
         """One request. Raises `OSError` or `http.client.HTTPException` where nobody answers."""
 
-    def kept(self) -> Service:
-        """The same service, asked by one caller on a connection that is kept."""
-        return self
+    @contextmanager
+    def kept(self) -> Iterator[Service]:
+        """The same service, asked by one caller on a connection that is kept until the block ends."""
+        yield self
 
     def get(self, path: str) -> Reply:
         """A page."""
@@ -99,20 +105,31 @@ class Service(ABC):
 
 
 class HttpService(Service):
-    """A service at a URL; each request has a connection of its own, or all have the same one in turn."""
+    """A service at a URL; each request has a connection of its own, or all have the same one in turn.
+
+    Raises `ReadinessError` for what is no such URL.
+    """
 
     def __init__(self, url: str, audit_dir: Path | None, api_key: str | None = None, *, keep: bool = False) -> None:
         self.name = url
         self.audit_dir = audit_dir
         self._api_key, self._keep = api_key, keep
-        address = urlsplit(url)
-        kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(address.hostname or "", address.port, timeout=TIMEOUT_S)
+        try:
+            address = urlsplit(url)
+            kind = _CONNECTIONS[address.scheme]
+            self._connection = kind(address.hostname or "", address.port, timeout=TIMEOUT_S)
+        except (KeyError, ValueError):
+            raise ReadinessError(f"{url!r} is no URL of a service; write for instance http://localhost:5000") from None
         self._prefix = address.path.rstrip("/")
 
-    def kept(self) -> Service:
-        """The same service, asked by one caller on a connection that is kept."""
-        return HttpService(self.name, self.audit_dir, self._api_key, keep=True)
+    @contextmanager
+    def kept(self) -> Iterator[Service]:
+        """The same service, asked by one caller on a connection that is kept until the block ends."""
+        service = HttpService(self.name, self.audit_dir, self._api_key, keep=True)
+        try:
+            yield service
+        finally:
+            service._connection.close()
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
         """One request. A connection that has ended opens again with the next."""

@@ -80,6 +80,7 @@ def test_html_goes_to_its_file(command: object, tmp_path: Path) -> None:
 
 def test_what_cannot_be_is_said_in_one_line(command: object, tmp_path: Path) -> None:
     """Objectives nobody understands, two outputs at once, a file that cannot be written."""
+    assert "http://localhost:5000" in run(command, "--url", "localhost:5000").stderr
     assert "SLO" in run(command, "--slo", "p99=fast").stderr
     assert run(command, "--json", "--html", "-").exit_code == 2
     assert "cannot be written" in run(command, "--html", str(tmp_path / "no" / "where.html")).stderr

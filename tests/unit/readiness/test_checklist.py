@@ -262,6 +262,7 @@ THEFTS: dict[str, dict[str, Theft]] = {
     "Incident response": {
         "nobody is told": edit("deploy/alertmanager/alertmanager.yml", "receiver: pager\n", "receiver: nobody\n"),
         "nobody is woken": edit("deploy/alertmanager/alertmanager.yml", "severity = page", "severity = ticket"),
+        "no alert wakes": edit("deploy/prometheus/alerts.yml", "severity: page", "severity: ticket"),
         "no page": lie("/", lambda reply: replace(reply, status=404)),
         "no story": remove("docs/operations.md"),
     },
