@@ -114,23 +114,6 @@ def test_formats_and_partitions_change_nothing(
         assert without_source(results(folder / "out", part)) == expected
 
 
-ENGINES = [
-    pytest.param("parquet", {"workers": 2}, id="two processes"),
-    pytest.param("csv.gz", {"workers": 2, "scheduler": "local"}, id="a Dask cluster of two processes"),
-]
-
-
-@pytest.mark.parametrize(("kind", "engine"), ENGINES)
-def test_engines_change_nothing(
-    scorer: FileScorer, files: dict[str, Path], tmp_path: Path, kind: str, engine: dict[str, Any]
-) -> None:
-    """The very files are the same."""
-    for output, more in (("reference", {}), ("out", engine)):
-        run(scorer, files[kind], tmp_path / output, partition_rows=BLOCK_ROWS, **more)
-    assert contents(tmp_path / "out") == contents(tmp_path / "reference")
-    assert len(contents(tmp_path / "out")) == 9
-
-
 def test_what_is_done_is_not_done_again(scorer: FileScorer, files: dict[str, Path], tmp_path: Path) -> None:
     """A partition without its receipt was not done, whatever else is there; drafts of the dead are gone."""
     output = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""Processes and clusters that fail."""
+"""Processes and clusters: what they do is the same, and what fails in them is told."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from typing import Any, cast
 import pytest
 
 from app.errors import ScoringError
+from app.model.registry import Registry
 from app.scoring.engines import engine
 from app.scoring.job import Job
-from app.scoring.plan import Partition, Receipt, Source
+from app.scoring.plan import BLOCK_ROWS, Partition, Receipt, Source
+from app.scoring.run import Request
+from tests.unit.scoring.crafting import contents, file_scorer, write
+from tests.unit.scoring.test_run import SCHEMA, some_lines
 
 SOURCE = Source("a.csv", "csv", False, 1, "")
 
@@ -77,6 +81,17 @@ def test_a_worker_that_dies_is_one_line() -> None:
     """The system may have killed it."""
     with pytest.raises(ScoringError, match="a worker process ended, perhaps for want of memory; the same command"):
         run("dies", 10, [], workers=2)
+
+
+@pytest.mark.parametrize(("kind", "how"), [("parquet", ENGINES[1]), ("csv.gz", ENGINES[2])])
+def test_engines_change_nothing(kind: str, how: Any, registry: Registry, version: str, tmp_path: Path) -> None:
+    """The very files are the same."""
+    scorer, source = file_scorer(SCHEMA, registry), write(tmp_path, kind, some_lines(20_000))
+    for output, more in (("reference", {}), ("out", how.values[0])):
+        request = Request(str(source), str(tmp_path / output), version=version, partition_rows=BLOCK_ROWS, **more)
+        scorer.score(request)
+    assert contents(tmp_path / "out") == contents(tmp_path / "reference")
+    assert len(contents(tmp_path / "out")) == 9
 
 
 @pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:1", "nonsense://x"])
