@@ -132,7 +132,7 @@ def copied_checkout(folder: Path) -> Checkout:
     for name in (
         "pyproject.toml", "requirements.in", "requirements.txt", "requirements-dev.in", "requirements-dev.txt",
         "Dockerfile", ".dockerignore", "Makefile", "docs/runbook.md", "docs/operations.md", "deploy/prometheus",
-        "deploy/alertmanager", "deploy/kubernetes/base", "tests/loadtest",
+        "deploy/alertmanager", "deploy/kubernetes/base", "benchmarks/loadtest",
     ):  # fmt: skip
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

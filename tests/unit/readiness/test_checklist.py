@@ -273,7 +273,7 @@ THEFTS: dict[str, dict[str, Theft]] = {
     },
     "Load testing": {
         "no target": edit("Makefile", "\nloadtest:", "\nanother:"),
-        "no traffic": remove("tests/loadtest"),
+        "no traffic": remove("benchmarks/loadtest"),
         "too slow": set_to(slo=Slo.parse("p50=0.000001ms")),
         "requests fail": set_to(drill_lies={"/predict": _refused}),
     },
