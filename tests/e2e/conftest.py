@@ -50,6 +50,7 @@ class Service:
     """The service as its users meet it. Settings are environment variables; everything it writes lies in `folder`."""
 
     command: Sequence[str] = (sys.executable, "-m", "gunicorn")
+    project: Path = PROJECT
 
     def __init__(self, folder: Path, models: Path, **env: str) -> None:
         self.folder = folder
@@ -75,7 +76,7 @@ class Service:
         with self._stdout.open("ab") as stdout, self._stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
                 self.command,
-                cwd=PROJECT, env=_clean_environment() | self.env, stdin=subprocess.DEVNULL,
+                cwd=self.project, env=clean_environment() | self.env, stdin=subprocess.DEVNULL,
                 stdout=stdout, stderr=stderr, start_new_session=True,
             )  # fmt: skip
         if wait:
@@ -210,7 +211,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """The environment of the tests, without what would configure the service."""
     ours = {name.upper() for name in Settings.model_fields} | {"GUNICORN_CMD_ARGS", "FLASK_RUN_FROM_CLI"}
     return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
