@@ -10,6 +10,8 @@ import pytest
 from app.contract.problems import number_text
 from app.contract.schema import FeatureSchema
 from app.settings import Settings
+from tests.documents.blocks import blocks, documents
+from tests.unit.test_layers import ALLOWED
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -55,11 +57,43 @@ def test_the_readme_names_every_event() -> None:
     assert {event for event in events if f"`{event}`" not in README} == set()
 
 
-def test_the_readme_names_no_target_that_the_makefile_lacks() -> None:
-    """Every `make ...` in the README exists."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE))
-    assert {first or second for first, second in named} <= targets
+def test_the_readme_draws_every_layer_above_what_it_imports() -> None:
+    """One picture per file of the layers themselves, so that neither forgets a room."""
+    (picture,) = [block.text for block in blocks("README.md", "text") if "app/errors" in block.text]
+    assert_drawn_from_the_layers(picture, prefix="app/")
+
+
+def test_the_architecture_lists_every_room_above_what_it_imports() -> None:
+    """Its table of rooms."""
+    (table,) = [block.text for block in blocks("docs/architecture.md", "text")]
+    assert_drawn_from_the_layers("\n".join(line[:29] for line in table.splitlines()), prefix="")
+
+
+def assert_drawn_from_the_layers(picture: str, prefix: str) -> None:
+    lines = picture.splitlines()
+    drawn = {
+        room: [at for at, line in enumerate(lines) if re.search(rf"(?<!\S){prefix}{room}(?!\S)", line)]
+        for room in ALLOWED
+    }
+    assert [room for room, places in drawn.items() if len(places) != 1] == []
+    upward = [(room, below) for room, allowed in ALLOWED.items() for below in allowed if drawn[room] >= drawn[below]]
+    assert upward == []
+
+
+def test_every_file_that_a_document_links_to_is_there() -> None:
+    """And every heading within it."""
+    for document in documents():
+        folder = (ROOT / document).parent
+        for path, _, heading in re.findall(r"\]\((?!https?:)([^)#]*)(#([^)]*))?\)", (ROOT / document).read_text()):
+            target = folder / path if path else ROOT / document
+            assert target.is_file(), f"{document}: {path}"
+            assert not heading or heading in anchors(target), f"{document}: {path}#{heading}"
+
+
+def anchors(path: Path) -> set[str]:
+    """Where links into a document may point."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 if __name__ == "__main__":
