@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -27,10 +28,6 @@ def readiness_command(settings: Settings, schema: FeatureSchema, registry: Regis
 
     @click.command("readiness", short_help="Check what production asks for, and say what was seen.")
     @click.option("--url", help="The running service. Default: an instance that is started here for the while.")
-    @click.option(
-        "--api-key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="File that holds a key of the service at --url.",
-    )  # fmt: skip
     @click.option("--drill", is_flag=True, help="Also break, roll back and load an instance of its own.")
     @click.option("--slo", default="p99=50ms,success=99.9", show_default=True, help="What the drill's load must meet.")
     @click.option("--min", "least", type=click.IntRange(0, 100), default=80, show_default=True,
@@ -44,14 +41,14 @@ def readiness_command(settings: Settings, schema: FeatureSchema, registry: Regis
     @reported
     @click.pass_context
     def readiness(
-        ctx: click.Context, /, url: str | None, api_key_file: Path | None, drill: bool, slo: str, least: int,
-        checkout: Path, html: str | None, json: bool,
+        ctx: click.Context, /, url: str | None, drill: bool, slo: str, least: int, checkout: Path, html: str | None,
+        json: bool,
     ) -> None:  # fmt: skip
         """Check the running service, the model it serves and the source tree, item by item, and say what was seen.
 
         Give it the service's own environment: its registry, contract and audit are looked into. It sends the service
         some dozen requests, valid and invalid, whose ids begin with readiness-. Only --drill breaks anything, and never
-        the service at --url.
+        the service at --url, which is sent the key in API_KEY, if there is one.
         """
         if html is not None and json:
             raise click.UsageError("--html does not go with --json")
@@ -59,8 +56,7 @@ def readiness_command(settings: Settings, schema: FeatureSchema, registry: Regis
         from app.readiness.slo import Slo
 
         signal.signal(signal.SIGTERM, _leave)
-        key = api_key_file.read_text().strip() if api_key_file else None
-        request = Request(checkout.resolve(), url, key, drill, Slo.parse(slo))
+        request = Request(checkout.resolve(), url, os.environ.get("API_KEY"), drill, Slo.parse(slo))
         quiet = json or html is not None
         found = ReadinessAudit(settings, schema, registry).run(request, _unheard if quiet else _Lines())
         _show(found, html, json)

@@ -41,6 +41,7 @@ _MLFLOW = Proof("benchmarks/peer_servers.py", '"models", "serve", "--model-uri"'
 _PROMETHEUS = Proof(
     "tests/observability/test_rules.py", '"check", "config", str(RULES / "prometheus.yml")', "it serves for ever"
 )
+_LOADED = Proof("tests/loadtest/test_loadtest.py", "def test_", "it takes half a minute, or needs a service elsewhere")
 _PACKAGES = Proof("pyproject.toml", "skops = [", "it installs packages")
 _EXTRA = Proof("pyproject.toml", "otel = [", "it installs packages")
 
@@ -50,6 +51,9 @@ ELSEWHERE = {
     "make check": _SUITE,
     "make lock": _LOCKED,
     "make audit": _AUDITED,
+    "make loadtest": _LOADED,
+    "make loadtest URL=https://staging.example:8443 USERS=50 DURATION=10m "
+    "SLO=p99=80ms,p99.9=0.5s,success=99.95": _LOADED,
     "make image": _IMAGE,
     "make image-test": _IMAGE,
     "docker run --detach --name anomaly-service --read-only --cap-drop=ALL --security-opt=no-new-privileges "
@@ -73,6 +77,7 @@ ELSEWHERE = {
 PROGRAMS = ("docker ", "podman ", "kubectl ", "pip ", "apt-get ", "mlflow ", "prometheus ", ".venv/bin/python ")
 
 SPOKEN_OF = {
+    ".venv/bin/python -m benchmarks.loadtest --slo p99=50ms,success=99.9": _LOADED,
     ".venv/bin/python -m pip install -e '.[otel]'": _EXTRA,
     "pip install skops": _PACKAGES,
     "apt-get install wrk": Proof("Makefile", "needs wrk", "it installs packages"),

@@ -57,12 +57,11 @@ def test_this_project_is_production_ready(checkout: Path) -> None:
 def test_a_service_elsewhere_is_looked_at_and_left_whole(checkout: Path, tmp_path: Path) -> None:
     """With a key, and without drills: what only they can show stays open."""
     (tmp_path / "keys.txt").write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} auditor\n")
-    (tmp_path / "key").write_text(KEY + "\n")
     env = {"API_KEYS_FILE": str(tmp_path / "keys.txt"), "PROTECT_READS": "1"}
     with Service(tmp_path / "service", checkout / "models", **env) as service:
         own = {"AUDIT_DIR": service.env["AUDIT_DIR"]}
         command = ("--url", service.url, "--json")
-        seen = readiness(checkout, *command, "--api-key-file", str(tmp_path / "key"), env=own)
+        seen = readiness(checkout, *command, env={**own, "API_KEY": KEY})
         locked_out = readiness(checkout, *command, env=own)
         eventually(lambda: service.request("GET", "/health").json["status"] == "healthy", "it is healthy")
         assert len(service.events("service.started")) == 1

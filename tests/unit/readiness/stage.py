@@ -111,6 +111,7 @@ class Production:
             "AUDIT_DIR": str(self.folder / "drill" / "audit"),
             "RUNTIME_DIR": str(self.folder / "drill" / "runtime"),
             "RELOAD_INTERVAL_S": "0.05",
+            "LOG_LEVEL": "ERROR",
             **{name: value for name, value in settings.items() if value is not None},
             "SELF_TEST_INTERVAL_S": "0.05",
             **self.drill_settings,

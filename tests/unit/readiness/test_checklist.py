@@ -40,7 +40,12 @@ def pristine(tmp_path_factory: pytest.TempPathFactory, schema: FeatureSchema) ->
 def app(pristine: Path) -> Iterator[Flask]:
     """The service that all of them ask."""
     running = create_app(
-        Settings(models_dir=pristine / "models", audit_dir=pristine / "audit", runtime_dir=pristine / "runtime")
+        Settings(
+            models_dir=pristine / "models",
+            audit_dir=pristine / "audit",
+            runtime_dir=pristine / "runtime",
+            log_level="ERROR",
+        )
     )
     running.extensions[EXTENSION].background.start()
     yield running
