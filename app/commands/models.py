@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,9 +20,9 @@ from app.model.registry import Registry
 
 
 def models_group(schema: FeatureSchema, registry: Registry, trials: Trials) -> click.Group:
-    """`flask models list|show|register|export|verify|activate|rollback`."""
+    """`flask models list|show|register|export|verify|sign|activate|rollback`."""
 
-    @click.group("models", help="List, register, export, verify, activate and roll back model versions.")
+    @click.group("models", help="List, register, export, verify, sign, activate and roll back model versions.")
     def models() -> None:
         pass
 
@@ -64,6 +65,28 @@ def models_group(schema: FeatureSchema, registry: Registry, trials: Trials) -> c
             print_json({"version": manifest.version, "verified": True, "files": sorted(manifest.files)})
         else:
             click.echo(f"{manifest.version}: {len(manifest.files)} files verified, golden rows reproduced")
+
+    @models.command(short_help="Sign versions with another key.")
+    @click.argument("versions", metavar="[VERSION]...", nargs=-1)
+    @click.option("--new-key-file", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                  help="File that holds the key to sign with.")  # fmt: skip
+    @as_json
+    @reported
+    def sign(versions: tuple[str, ...], new_key_file: Path, json: bool) -> None:
+        """Sign versions (default: all) with the key in a file, once all have passed with MODEL_SIGNING_KEY.
+
+        Without MODEL_SIGNING_KEY their hashes alone are checked: you vouch for whatever manifest lies there. A service
+        that has the old key refuses what is signed with the new one, so sign a copy of the registry.
+        """
+        key = new_key_file.read_bytes().strip()
+        if not key:
+            raise click.UsageError(f"{new_key_file} is empty")
+        signed = versions or tuple(registry.versions())
+        registry.sign(signed, key)
+        if json:
+            print_json({"signed": list(signed)})
+        else:
+            click.echo(f"signed {', '.join(signed) or 'nothing'}")
 
     @models.command(help="Go back to the version that was active before this one.")
     @as_json

@@ -15,7 +15,7 @@ import msgspec
 from app.contract.schema import FeatureSchema
 from app.errors import RegistryError
 from app.model.bundle import Bundle, BundleDraft, check_golden, load_bundle, verify_files, write_bundle
-from app.model.manifest import MANIFEST_FILE, Manifest, read_manifest
+from app.model.manifest import MANIFEST_FILE, SIGNATURE_FILE, Manifest, read_manifest, signature
 from app.model.scorer import estimator_scores
 
 POINTER_FILE = "ACTIVE"
@@ -148,6 +148,19 @@ class Registry:
             self.verify(version)
             self._point_at(HistoryEntry(_now(), "rollback", version, self.active()))
         return version
+
+    def sign(self, versions: Sequence[str], key: bytes) -> None:
+        """Signs versions with another key, once all of them have passed with the present one, hash by hash.
+
+        Raises `BundleError` or `RegistryError`; where one of them does not pass, none is signed.
+        """
+        with self._locked():
+            for version in versions:
+                verify_files(self._path(version), self._signing_key)
+            for version in versions:
+                folder = self._path(version)
+                signed = signature((folder / MANIFEST_FILE).read_bytes(), key)
+                _replace(folder / SIGNATURE_FILE, signed.encode() + b"\n")
 
     def _activations(self) -> list[str]:
         """The versions that led to the active one, as a stack: activate pushes, rollback pops."""

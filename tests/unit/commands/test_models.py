@@ -260,7 +260,28 @@ def test_a_full_disk_is_one_line_too(
 
 
 def test_every_command_has_help_and_json(group: click.Group, run: Run) -> None:
-    """All seven."""
-    assert sorted(group.commands) == ["activate", "export", "list", "register", "rollback", "show", "verify"]
+    """All eight."""
+    assert sorted(group.commands) == ["activate", "export", "list", "register", "rollback", "show", "sign", "verify"]
     for name in group.commands:
         assert "--json" in done(run(name, "--help"))
+
+
+def test_sign_takes_all_versions_or_those_that_are_named(
+    run: Run, registry: Registry, version: str, second: str, tmp_path: Path
+) -> None:
+    """A rotation forgets none."""
+    key = tmp_path / "key"
+    key.write_text("a new key\n")
+    assert json.loads(done(run("sign", second, "--new-key-file", key, "--json"))) == {"signed": [second]}
+    assert done(run("sign", "--new-key-file", key)).strip() == f"signed {version}, {second}"
+    signed = Registry(registry.folder, FeatureSchema(), b"a new key")
+    assert [signed.manifest(name).version for name in (version, second)] == [version, second]
+
+
+def test_sign_refuses_an_empty_key_and_an_unknown_version(run: Run, version: str, tmp_path: Path) -> None:
+    """An empty key would be everybody's."""
+    key = tmp_path / "key"
+    key.write_text("\n")
+    assert run("sign", "--new-key-file", key).exit_code == 2
+    key.write_text("a new key")
+    assert run("sign", "nothing", "--new-key-file", key).exit_code == 1

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import SignatureError
+from app.contract.schema import FeatureSchema
+from app.errors import BundleError, SignatureError
 from app.model.manifest import (
     MANIFEST_FILE,
     SIGNATURE_FILE,
@@ -20,6 +21,7 @@ from app.model.manifest import (
     signature,
 )
 from app.model.registry import Registry
+from tests.conftest import draft_of, fitted_logistic
 from tests.unit.model.crafting import edit_manifest
 
 KEY = b"a key"
@@ -139,3 +141,32 @@ def test_a_decisive_version_that_was_not_recorded_refuses(name: str) -> None:
     """Silence is no proof."""
     recorded = {library: number for library, number in HERE.items() if library != name}
     assert environment_differences(recorded) == ([f"{name} unrecorded there, {HERE[name]} here"], [])
+
+
+def test_versions_are_signed_anew_once_all_pass_with_the_old_key(
+    registry: Registry, schema: FeatureSchema, version: str, folder: Path
+) -> None:
+    """Files and pointer stay as they are."""
+    sign(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != SIGNATURE_FILE}
+    Registry(registry.folder, schema, KEY).sign([version], b"another key")
+    assert Registry(registry.folder, schema, b"another key").verify(version).version == version
+    with pytest.raises(SignatureError):
+        Registry(registry.folder, schema, KEY).verify(version)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != SIGNATURE_FILE} == before
+    assert registry.active() == version
+
+
+@pytest.mark.parametrize("damage", ["a signature by somebody else", "a changed file"])
+def test_where_one_version_does_not_pass_none_is_signed(
+    damage: str, registry: Registry, schema: FeatureSchema, version: str, folder: Path
+) -> None:
+    """Else whoever rotates a key would vouch for what lies there."""
+    second = registry.folder / registry.register(draft_of(schema, primary=fitted_logistic(schema, 5)))
+    sign(folder)
+    sign(second, KEY if damage == "a changed file" else b"somebody else's")
+    if damage == "a changed file":
+        (second / "primary.joblib").write_bytes(b"x")
+    with pytest.raises(BundleError):
+        Registry(registry.folder, schema, KEY).sign([version, second.name], b"another key")
+    assert read_manifest(folder, KEY).version == version
