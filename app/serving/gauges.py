@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.serving.board import WorkerReport
-from app.serving.health import HealthCheck
+from app.serving.health import DEGRADED, HEALTHY, UNHEALTHY, HealthCheck
 from app.serving.reload import ModelFollower
 
 
@@ -22,7 +22,10 @@ class StateGauges(Collector):
         self._environment = environment
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        reports = [report for report, _ in self._health.health().workers]
+        health = self._health.health()
+        reports = [report for report, _ in health.workers]
+        statuses = Counter({status: int(status == health.status) for status in (HEALTHY, DEGRADED, UNHEALTHY)})
+        yield _counted("service_status", "1 for what /health says.", "status", statuses)
         yield _counted("workers", "Workers by state.", "state", Counter(map(_state, reports)))
         yield GaugeMetricFamily(
             "service_start_timestamp_seconds", "When the service was started.", self._health.service_started
