@@ -92,6 +92,13 @@ def test_every_row_is_in_the_results_once(scorer: FileScorer, version: str, tmp_
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["rows"] == 100
 
 
+@pytest.fixture
+def reference(scorer: FileScorer, files: dict[str, Path], tmp_path: Path) -> Path:
+    """The results of one partition a file, as it comes."""
+    run(scorer, files["parquet"], tmp_path / "reference", keep=("id",))
+    return tmp_path / "reference"
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(FORMATS),
@@ -99,18 +106,17 @@ def test_every_row_is_in_the_results_once(scorer: FileScorer, version: str, tmp_
     output_format=st.sampled_from(["parquet", "csv"]),
 )
 def test_formats_and_partitions_change_nothing(
-    scorer: FileScorer, files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory,
+    scorer: FileScorer, files: dict[str, Path], reference: Path, tmp_path_factory: pytest.TempPathFactory,
     kind: str, partition_rows: int, output_format: Any,
 ) -> None:  # fmt: skip
     """To the last bit, rejected rows and kept columns too."""
     folder = tmp_path_factory.mktemp("out")
-    run(scorer, files["parquet"], folder / "reference", keep=("id",))
     more = {"partition_rows": partition_rows, "output_format": output_format}
     found = run(scorer, files[kind], folder / "out", keep=("id",), **more)
     assert (found.rows, found.rejected) == (20_000, 400)
     assert found.partitions == -(-20_000 // (-(-partition_rows // BLOCK_ROWS) * BLOCK_ROWS))
     for part in ("scored", "rejected"):
-        expected = without_source(results(folder / "reference", part))
+        expected = without_source(results(reference, part))
         assert without_source(results(folder / "out", part)) == expected
 
 
