@@ -226,3 +226,7 @@ class ScoringError(ServiceError):
 
 class ReadinessError(ServiceError):
     """An audit that cannot be made, such as one of a service that does not start."""
+
+
+class OutOfReachError(ServiceError):
+    """What a check needs is not there to be asked, so nothing can be said either way."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from app.readiness.evidence import OutOfReachError
+from app.errors import OutOfReachError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from app.errors import OutOfReachError
 from app.readiness.results import Finding, Status
 
 if TYPE_CHECKING:
     from app.readiness.scene import Scene
-
-
-class OutOfReachError(Exception):
-    """What a check needs is not there to be asked, so nothing can be said either way."""
 
 
 @dataclass(slots=True)

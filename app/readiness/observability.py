@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from app.readiness.evidence import Evidence, Item, OutOfReachError
+from app.errors import OutOfReachError
+from app.readiness.evidence import Evidence, Item
 from app.readiness.scene import Scene
 from app.readiness.service import Service
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.contract.schema import FeatureSchema
-from app.errors import RegistryError
+from app.errors import OutOfReachError, RegistryError
 from app.model.manifest import Manifest
 from app.model.registry import Registry
 from app.readiness.checkout import Checkout
 from app.readiness.drill import Drill
-from app.readiness.evidence import OutOfReachError
 from app.readiness.service import Service
 from app.readiness.slo import Slo
 from app.settings import Settings

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.readiness.evidence import Evidence, Item, OutOfReachError, judge
+from app.errors import OutOfReachError
+from app.readiness.evidence import Evidence, Item, judge
 from app.readiness.page import render_page
 from app.readiness.results import READY, Finding, Readiness, Status, score_of, verdict_of
 from app.readiness.scene import Scene
