@@ -6,21 +6,16 @@ import copy
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_origin, is_typeddict
+from typing import Any, get_origin
 
 from jsonschema import Draft202012Validator
 
-from app.api import health_replies, inference_replies, replies
+from app.api.replies import KINDS
 
 OPEN = {"Problem"}
 """An endpoint's problem may also have the members of its success."""
 
-REPLY_TYPES = {
-    name: kind
-    for module in (replies, health_replies, inference_replies)
-    for name, kind in vars(module).items()
-    if is_typeddict(kind) and get_origin(kind) is None
-}
+REPLY_TYPES = {name: kind for name, kind in KINDS.items() if get_origin(kind) is None}
 
 
 class Description:

@@ -19,7 +19,7 @@ from werkzeug.exceptions import (
 from app.api.encodings import ENCODINGS
 from app.api.exchange import Reply, reply, request_context
 from app.api.problem import PROBLEM_JSON, error_items, problem_body, row_items
-from app.api.replies import ErrorItem
+from app.api.replies.problems import ErrorItem
 from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, request
 
-from app.api import replies
 from app.api.exchange import Reply, read_json_body, request_context, respond
 from app.api.problem import error_items
+from app.api.replies import feedback as replies
 from app.contract.feedback import Feedback
 from app.contract.problems import Rejected
 from app.errors import FeedbackRefusedError

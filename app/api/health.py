@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from flask import Blueprint, request
 
-from app.api import health_replies
 from app.api.exchange import UNCACHED, Reply, respond
+from app.api.replies import health as replies
 from app.serving.board import Failure, Pulse, WorkerReport
 from app.serving.health import UNHEALTHY, Health, HealthCheck
 from app.serving.reload import ModelFollower
@@ -55,7 +55,7 @@ def _uncached(document: Mapping[str, Any], status: int = 200) -> Reply:
     return respond(request.environ, document, status, UNCACHED)
 
 
-def _summary(health: Health) -> health_replies.Health:
+def _summary(health: Health) -> replies.Health:
     return {
         "status": health.status,
         "cause": "; ".join(health.causes) or None,
@@ -66,7 +66,7 @@ def _summary(health: Health) -> health_replies.Health:
     }
 
 
-def _pulse(pulse: Pulse) -> health_replies.Pulse:
+def _pulse(pulse: Pulse) -> replies.Pulse:
     return {
         "last_prediction_success": pulse.last_success,
         "consecutive_failures": pulse.consecutive_failures,
@@ -96,7 +96,7 @@ def _traffic(traffic: Traffic) -> dict[str, Any]:
     return {**members, "minutes": by_minute}
 
 
-def _stage(state: StageState) -> health_replies.StageHealth:
+def _stage(state: StageState) -> replies.StageHealth:
     return {
         "answering": state.answering,
         "since": _time(state.since),
@@ -107,7 +107,7 @@ def _stage(state: StageState) -> health_replies.StageHealth:
     }
 
 
-def _failure(failure: Failure) -> health_replies.FailureHealth:
+def _failure(failure: Failure) -> replies.FailureHealth:
     return {
         "what": failure.what,
         "since": _time(failure.since),

@@ -8,10 +8,10 @@ from typing import Any
 from flask import Blueprint, request
 from werkzeug.exceptions import BadRequest, NotFound
 
-from app.api import inference_replies
 from app.api.exchange import BINARY, UNCACHED, Environ, Reply, read_tensor_body, reply, request_context, respond
 from app.api.inference_reply import inference_reply
 from app.api.lean import LeanFlask
+from app.api.replies import inference as replies
 from app.contract.inference import OUTPUTS
 from app.contract.schema import FeatureSchema
 from app.serving.health import HealthCheck
@@ -103,7 +103,7 @@ def _readiness(check: HealthCheck, members: dict[str, Any]) -> Reply:
     return _respond({**members, "ready": False, "error": "Not ready; GET /health says why"}, 503)
 
 
-def _metadata(name: str, version: str | None, schema: FeatureSchema) -> inference_replies.Model:
+def _metadata(name: str, version: str | None, schema: FeatureSchema) -> replies.Model:
     return {
         "name": name,
         "versions": [version] if version is not None else [],

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import request
 
-from app.api import replies
 from app.api.exchange import Environ, Reply, read_json_body, request_context, respond
 from app.api.lean import LeanFlask
 from app.api.problem import error_items
+from app.api.replies import predictions as replies
 from app.contract.problems import Rejected
 from app.model.stages import NONE
 from app.serving.prediction import PredictedBatch, Prediction

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
-from app.api import replies
-from app.api.replies import ErrorItem
+from app.api.replies.problems import ErrorItem
+from app.api.replies.problems import Problem as ProblemReply
 from app.contract.problems import Problem, Rejected
 from app.telemetry.logs import render
 
@@ -34,7 +34,7 @@ def problem_body(
 
     `kind` is the stable name of this sort of error; `extra` are members an endpoint's success would have too.
     """
-    document: replies.Problem = {
+    document: ProblemReply = {
         "success": False,
         "error": detail,
         "type": f"urn:problem-type:{kind}" if kind else "about:blank",

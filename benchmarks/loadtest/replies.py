@@ -7,8 +7,9 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from app.api import replies
-from app.api.health_replies import Health
+from app.api.replies import feedback as feedback_replies
+from app.api.replies import predictions, problems
+from app.api.replies.health import Health
 from app.model.stages import BASELINE, FALLBACK, PRIMARY
 from app.serving.health import DEGRADED, HEALTHY
 
@@ -38,19 +39,19 @@ class _Inference(msgspec.Struct):
 
 def prediction(status: int, body: bytes) -> str | None:
     """Of `POST /predict` with a good reading."""
-    return _wrong(status, body, 200, replies.Prediction, _stage)
+    return _wrong(status, body, 200, predictions.Prediction, _stage)
 
 
 def batch(rows: int) -> Check:
     """Of `POST /predict/batch` with so many good readings."""
 
-    def complete(found: replies.Batch) -> str | None:
+    def complete(found: predictions.Batch) -> str | None:
         if (found["count"], found["rejected"], len(found["predictions"])) != (rows, 0, rows):
             return f"{found['count']} of {rows} readings answered, {found['rejected']} rejected"
-        entries = (msgspec.convert(entry, replies.Prediction) for entry in found["predictions"])
+        entries = (msgspec.convert(entry, predictions.Prediction) for entry in found["predictions"])
         return next(filter(None, map(_stage, entries)), None)
 
-    return lambda status, body: _wrong(status, body, 200, replies.Batch, complete)
+    return lambda status, body: _wrong(status, body, 200, predictions.Batch, complete)
 
 
 def inference(rows: int) -> Check:
@@ -70,20 +71,20 @@ def inference(rows: int) -> Check:
 def feedback(status: int, body: bytes) -> str | None:
     """Of `POST /feedback` on one prediction that had none yet."""
 
-    def counted(found: replies.FeedbackReceipt) -> str | None:
+    def counted(found: feedback_replies.FeedbackReceipt) -> str | None:
         return None if (found["accepted"], found["refused"]) == (1, 0) else "the feedback was not counted"
 
-    return _wrong(status, body, 202, replies.FeedbackReceipt, counted)
+    return _wrong(status, body, 202, feedback_replies.FeedbackReceipt, counted)
 
 
 def rejection(violations: Violations) -> Check:
     """Of `POST /predict` with a bad reading: right is 422 that names just what is wrong with it."""
 
-    def named(found: replies.PredictionProblem) -> str | None:
+    def named(found: problems.PredictionProblem) -> str | None:
         names = {(item["feature"], item["code"]) for item in found["errors"]}
         return None if names == violations else f"names {sorted(names, key=str)}, not {sorted(violations, key=str)}"
 
-    return lambda status, body: _wrong(status, body, 422, replies.PredictionProblem, named)
+    return lambda status, body: _wrong(status, body, 422, problems.PredictionProblem, named)
 
 
 def health(status: int, body: bytes) -> str | None:
@@ -109,7 +110,7 @@ def scrape(status: int, body: bytes) -> str | None:
 
 def prediction_id(body: bytes) -> str:
     """What feedback has to name, of a reply to `POST /predict` that is right."""
-    return msgspec.json.decode(body, type=replies.Prediction)["prediction_id"]
+    return msgspec.json.decode(body, type=predictions.Prediction)["prediction_id"]
 
 
 def _wrong(
@@ -123,7 +124,7 @@ def _wrong(
         return f"{status} with another envelope: {error}"
 
 
-def _stage(found: replies.Prediction) -> str | None:
+def _stage(found: predictions.Prediction) -> str | None:
     return None if found["model_used"] in _STAGES else f"no stage: {found['model_used'][:_SHOWN]}"
 
 

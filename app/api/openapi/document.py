@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
-from app.api import health_replies, inference_replies, replies
 from app.api.errors import STATUSES, items_of
 from app.api.exchange import BINARY
 from app.api.open_inference import JSON_SIZE
@@ -18,6 +17,9 @@ from app.api.openapi.operations import EVERY_REQUEST, JSON, OPERATIONS, TAGS, An
 from app.api.openapi.requests import Schema, request_examples, request_schemas
 from app.api.openapi.samples import sample_errors
 from app.api.problem import PROBLEM_JSON, problem_body
+from app.api.replies import KINDS
+from app.api.replies.problems import Problem
+from app.api.replies.vocabulary import SCHEMAS
 from app.contract.schema import FeatureSchema
 from app.errors import ServiceError
 from app.settings import VERSION
@@ -59,10 +61,10 @@ def build_document(
         if (method, path) in known:
             item = paths.setdefault(path, {"parameters": _refs("parameters", REQUEST_ID, TRACEPARENT)})
             item[method] = _operation(guarded(operation, method, path, gate), path, requests, samples)
-    responses = {str(code): _refusal(code, [text], replies.Problem) for code, text in EVERY_REQUEST.items()}
+    responses = {str(code): _refusal(code, [text], Problem) for code, text in EVERY_REQUEST.items()}
     schemas = {**request_schemas(schema, max_batch_rows), **_reply_schemas()}
     text = render({"paths": paths, "responses": responses, "schemas": schemas}).decode()
-    named = set(re.findall(replies.SCHEMAS + r"(\w+)", text))
+    named = set(re.findall(SCHEMAS + r"(\w+)", text))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -106,7 +108,7 @@ def _request_content(operation: Operation, requests: Mapping[str, Mapping[str, A
 
 def _answer(code: int, answer: Answer, operation: Operation) -> dict[str, Any]:
     content = {
-        media_type: {"schema": _PLAIN.get(kind) or {"$ref": replies.SCHEMAS + kind.__name__}}
+        media_type: {"schema": _PLAIN.get(kind) or {"$ref": SCHEMAS + kind.__name__}}
         for media_type, kind in answer.content.items()
     }
     headers = _headers(*([JSON_SIZE] if BINARY in content else []), *(RATE_HEADERS if operation.limited else ()))
@@ -132,7 +134,7 @@ def _refusals(operation: Operation, path: str, samples: Sequence[ServiceError]) 
 def _refusal(
     code: int, reasons: Sequence[str], problem: type, path: str = "", raised: Sequence[ServiceError] = ()
 ) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": replies.SCHEMAS + problem.__name__}}
+    content: dict[str, Any] = {"schema": {"$ref": SCHEMAS + problem.__name__}}
     if raised:
         content["examples"] = {STATUSES[type(error)].kind: {"value": _example(error, path)} for error in raised}
     retry = ["Retry-After"] if any(STATUSES[type(error)].retry for error in raised) else []
@@ -158,14 +160,8 @@ def _meaning(kind: type[ServiceError]) -> str:
 
 def _reply_schemas() -> dict[str, Schema]:
     """Of every reply type, its members in the order in which the service writes them."""
-    kinds = {
-        name: kind
-        for module in (replies, health_replies, inference_replies)
-        for name, kind in vars(module).items()
-        if is_typeddict(kind)
-    }
-    _, schemas = msgspec.json.schema_components(kinds.values(), ref_template=replies.SCHEMAS + "{name}")
-    for name, kind in kinds.items():
+    _, schemas = msgspec.json.schema_components(KINDS.values(), ref_template=SCHEMAS + "{name}")
+    for name, kind in KINDS.items():
         del schemas[name]["title"]
         schemas[name]["properties"] = {member: schemas[name]["properties"][member] for member in get_type_hints(kind)}
     return schemas

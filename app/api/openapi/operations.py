@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from app.api import health_replies as health
-from app.api import inference_replies as inference
-from app.api import replies
 from app.api.exchange import BINARY
 from app.api.open_inference import JSON_SIZE
+from app.api.replies import feedback, health, inference, predictions, problems
 from app.errors import (
     AllStagesFailedError,
     AuditUnavailableError,
@@ -72,7 +70,7 @@ class Operation:
     raises: tuple[type[ServiceError], ...] = ()
     refusals: Mapping[int, str] = field(default_factory=dict)
     """Why it may be refused besides what it raises and `EVERY_REQUEST`."""
-    problem: type = replies.Problem
+    problem: type = problems.Problem
     binary: bool = False
     """Whether bodies may go on after their JSON."""
     parameters: tuple[str, ...] = ()
@@ -138,19 +136,19 @@ def _of_version(operation: Operation) -> Operation:
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("post", "/predict"): Operation(
         "predict", PREDICTIONS, "Score one reading",
-        {200: _json("The prediction; where not the primary model made it, `warning` says so.", replies.Prediction)},
+        {200: _json("The prediction; where not the primary model made it, `warning` says so.", predictions.Prediction)},
         takes=("Reading",), raises=(MalformedBodyError, ContractViolationError, *_UNAVAILABLE),
-        refusals=_NOT_JSON, problem=replies.PredictionProblem, links=_FEEDBACK_LINK,
+        refusals=_NOT_JSON, problem=problems.PredictionProblem, links=_FEEDBACK_LINK,
     ),
     ("post", "/predict/batch"): Operation(
         "predict_batch", PREDICTIONS, "Score many readings; a bad one does not sink the others",
-        {200: _json("What became of each reading, in its place.", replies.Batch)},
+        {200: _json("What became of each reading, in its place.", predictions.Batch)},
         takes=("Readings",), raises=(MalformedBodyError, ContractViolationError, TooManyRowsError, *_UNAVAILABLE),
-        refusals=_NOT_JSON, problem=replies.BatchProblem,
+        refusals=_NOT_JSON, problem=problems.BatchProblem,
     ),
     ("post", "/feedback"): Operation(
         "feedback", PREDICTIONS, "Say what really was, of one prediction or of many",
-        {202: _json("It is counted, once.", replies.FeedbackReceipt)},
+        {202: _json("It is counted, once.", feedback.FeedbackReceipt)},
         takes=("Feedback", "FeedbackList"),
         raises=(
             MalformedBodyError, ContractViolationError, FeedbackRefusedError, TooManyRowsError, AuditUnavailableError

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from app.api.replies import SCHEMAS, PredictionId
+from app.api.replies.vocabulary import SCHEMAS, PredictionId
 from app.contract.feedback import PREDICTION_ID
 from app.contract.inference_json import Document
 from app.contract.schema import FeatureSchema

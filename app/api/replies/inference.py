@@ -1,4 +1,4 @@
-"""What the endpoints of the Open Inference Protocol answer, as `app.api.replies` has it for all others."""
+"""What the endpoints of the Open Inference Protocol answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from app.api.replies import Count, Unavailable, Version
+from app.api.replies.vocabulary import Count, Unavailable, Version
 
 Datatype = Annotated[str, Meta(examples=["FP64"])]
 Shape = Annotated[list[int], Meta(description="-1: any number of readings.", examples=[[-1]])]

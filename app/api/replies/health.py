@@ -1,4 +1,4 @@
-"""What the health endpoints answer, as `app.api.replies` has it for predictions."""
+"""What the health endpoints answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 
 from msgspec import Meta
 
-from app.api.replies import Count, Version, one_of
+from app.api.replies.vocabulary import Count, Version, one_of
 from app.serving.health import DEGRADED, HEALTHY, UNHEALTHY
 from app.serving.shadow_state import ShadowState
 
