@@ -15,6 +15,7 @@ from app.commands.output import as_json, destination, print_json, reported
 from app.contract.schema import FeatureSchema
 from app.errors import DataError
 from app.model.registry import Registry
+from app.readiness.slo import EXAMPLE
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def readiness_command(settings: Settings, schema: FeatureSchema, registry: Regis
     @click.command("readiness", short_help="Check what production asks for, and say what was seen.")
     @click.option("--url", help="The running service. Default: an instance that is started here for the while.")
     @click.option("--drill", is_flag=True, help="Also break, roll back and load an instance of its own.")
-    @click.option("--slo", default="p99=50ms,success=99.9", show_default=True, help="What the drill's load must meet.")
+    @click.option("--slo", default=EXAMPLE, show_default=True, help="What the drill's load must meet.")
     @click.option("--min", "least", type=click.IntRange(0, 100), default=80, show_default=True,
                   help="Exit status 1 below this score.")  # fmt: skip
     @click.option(
@@ -52,10 +53,12 @@ def readiness_command(settings: Settings, schema: FeatureSchema, registry: Regis
         """
         if html is not None and json:
             raise click.UsageError("--html does not go with --json")
+        if html is not None and not Path(html).absolute().parent.is_dir():  # better known before the drills
+            raise DataError(html, "cannot be written: there is no such folder")
         from app.readiness.run import ReadinessAudit, Request
         from app.readiness.slo import Slo
 
-        signal.signal(signal.SIGTERM, _leave)
+        _leave_in_order()
         request = Request(checkout.resolve(), url, os.environ.get("API_KEY"), drill, Slo.parse(slo))
         quiet = json or html is not None
         found = ReadinessAudit(settings, schema, registry).run(request, _unheard if quiet else _Lines())
@@ -81,9 +84,11 @@ class _Lines:
         click.echo("\n".join(finding_lines(finding)))
 
 
-def _leave(number: int, frame: object) -> None:
-    """Whoever is told to go ends what it started first."""
-    sys.exit(128 + number)
+def _leave_in_order() -> None:
+    """Whoever is told to go, or whose terminal is gone, ends first what it started."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means to go on
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
 def _unheard(finding: Finding) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app.contract.schema import FeatureSchema
-from app.errors import ReadinessError
+from app.errors import ReadinessError, ServiceError
 from app.model.bundle import Bundle, BundleDraft
 from app.model.registry import Registry
 from app.readiness import breakable
@@ -45,6 +45,7 @@ class Drill:
         self.followed_within_s = followed_within_s
         self._stack = ExitStack()
         self._service: Service | None = None
+        self._error: ServiceError | None = None
         self._flags = folder / "broken"
         self.registry = Registry(folder / "models", schema)
         self.sound = ""
@@ -59,20 +60,15 @@ class Drill:
         return self._service
 
     def start(self) -> Self:
-        """Registers both versions and starts the service, the first time it is called."""
+        """Registers both versions and starts the service, the first time it is called; what fails then fails again."""
+        if self._error is not None:
+            raise self._error
         if self._service is None:
-            self._register()
-            self._flags.mkdir(exist_ok=True)
-            settings = {
-                "MODELS_DIR": str(self.registry.folder),
-                "MODEL_SIGNING_KEY": None,
-                "MODEL_SIGNING_KEY_FILE": None,
-                "SELF_TEST_INTERVAL_S": str(SELF_TEST_INTERVAL_S),
-                "BASELINE_RULE": f"{breakable.__name__}:{breakable.breakable_rule.__name__}",
-                breakable.RULE: self._rule,
-                breakable.FOLDER: str(self._flags),
-            }
-            self._service = self._stack.enter_context(self._start(settings))
+            try:
+                self._service = self._started()
+            except ServiceError as error:
+                self._error = error
+                raise
         return self
 
     def close(self) -> None:
@@ -103,10 +99,25 @@ class Drill:
                 flag.unlink()
         self.expect_healthy(self.breakable)
 
+    def _started(self) -> Service:
+        self._register()
+        self._flags.mkdir(exist_ok=True)
+        settings = {
+            "MODELS_DIR": str(self.registry.folder),
+            "MODEL_SIGNING_KEY": None,
+            "MODEL_SIGNING_KEY_FILE": None,
+            "SELF_TEST_INTERVAL_S": str(SELF_TEST_INTERVAL_S),
+            "BASELINE_RULE": f"{breakable.__name__}:{breakable.breakable_rule.__name__}",
+            breakable.RULE: self._rule,
+            breakable.FOLDER: str(self._flags),
+        }
+        return self._stack.enter_context(self._start(settings))
+
     def _register(self) -> None:
         active = self._source.active()
         if active is None:
             raise ReadinessError("no version is active")
+        self._source.verify(active)
         bundle = self._source.load(active)
         wrapped = {stage: BreakableModel(estimator, stage) for stage, estimator in bundle.estimators.items()}
         self.sound = self.registry.register(_draft(bundle, dict(bundle.estimators)))
@@ -115,7 +126,7 @@ class Drill:
 
     def _healthy(self, version: str) -> bool:
         try:
-            health = self.service.get("/health/detailed").json
+            health = self.service.detailed()
         except (OSError, http.client.HTTPException):
             return False
         served = {worker["model_version"] for worker in health["workers"] if worker["ready"]}

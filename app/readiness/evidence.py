@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,14 @@ class Evidence:
         else:
             self.lacking.append(lacking)
 
+    @contextmanager
+    def reaching(self) -> Iterator[None]:
+        """For a part of a check: where it is out of reach, the other parts are looked at all the same."""
+        try:
+            yield
+        except OutOfReachError as reason:
+            self.unchecked.append(str(reason))
+
     @property
     def status(self) -> Status:
         """A check that saw nothing has not passed."""
@@ -51,9 +60,8 @@ def judge(item: Item, scene: Scene) -> Finding:
     """Runs one check; whatever it meets is in the finding."""
     found = Evidence()
     try:
-        item.check(scene, found)
-    except OutOfReachError as reason:
-        found.unchecked.append(str(reason))
+        with found.reaching():
+            item.check(scene, found)
     except OSError as error:
         found.lacking.append(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except Exception as error:  # noqa: BLE001 - what breaks its check has not passed it, and the others must be seen

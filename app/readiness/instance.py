@@ -33,6 +33,8 @@ class Instance(HttpService):
     Raises `ReadinessError` with the service's own words where it does not start.
     """
 
+    own = True
+
     def __init__(self, root: Path, folder: Path, settings: Mapping[str, str | None]) -> None:
         port = _free_port()
         environ = {
@@ -40,23 +42,25 @@ class Instance(HttpService):
             "AUDIT_DIR": str(folder / "audit"),
             "RUNTIME_DIR": str(folder / "runtime"),
             "WEB_CONCURRENCY": str(WORKERS),
+            "DRAIN_S": "0",
             **settings,
             "HOST": "127.0.0.1",
             "PORT": str(port),
         }
         self._environ = {name: value for name, value in environ.items() if value is not None}
         self._root, self._output = root, folder / "output"
+        self._process: subprocess.Popen[bytes] | None = None
         audit_dir = self._environ["AUDIT_DIR"]
         super().__init__(f"http://127.0.0.1:{port}", Path(audit_dir) if audit_dir else None)
 
     def __enter__(self) -> Self:
-        with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn"],
-                cwd=self._root, env=self._environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True,
-            )  # fmt: skip
         try:
+            with self._output.open("wb") as output:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "gunicorn"],
+                    cwd=self._root, env=self._environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                    start_new_session=True,
+                )  # fmt: skip
             if not eventually(self._complete, START_WITHIN_S):
                 raise ReadinessError(f"the service did not start within {START_WITHIN_S:g} s:\n{self._tail()}")
         except BaseException:
@@ -65,6 +69,7 @@ class Instance(HttpService):
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self._process is not None  # noqa: S101 - it was entered
         self._process.terminate()
         try:
             self._process.wait(STOP_WITHIN_S)
@@ -73,6 +78,7 @@ class Instance(HttpService):
 
     def _complete(self) -> bool:
         """Whether every worker has tested itself; whatever it found is for the checks to judge."""
+        assert self._process is not None  # noqa: S101 - it is being entered
         if self._process.poll() is not None:
             raise ReadinessError(f"the service left with exit status {self._process.returncode}:\n{self._tail()}")
         try:
@@ -82,7 +88,7 @@ class Instance(HttpService):
         return len(workers) >= WORKERS
 
     def _kill(self) -> None:
-        if self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 

@@ -18,6 +18,9 @@ from app.readiness.service import Reply, Service
 
 SECTION = "Reliability"
 
+PROMETHEUS = "deploy/prometheus"
+RULE_FILES = ("alerts.yml", "recording.yml")
+
 _FROM_PROMETHEUS = {"up", "ALERTS"}
 
 
@@ -31,25 +34,31 @@ def health_checks(scene: Scene, found: Evidence) -> None:
     for path in ("/health/live", "/health/ready"):
         status = scene.service.get(path).status
         found.expect(status == 200, f"{path}: 200", f"{path}: {status}")
-    workers = scene.service.get("/health/detailed").json["workers"]
+    workers = scene.service.detailed()["workers"]
     tested = [worker for worker in workers if worker["self_test_last_success"]]
     found.expect(
         workers and len(tested) == len(workers), f"{len(workers)} workers have tested every stage by themselves",
         f"{len(workers) - len(tested)} of {len(workers)} workers have not passed a self-test",
     )  # fmt: skip
-    for where, paths in (("Dockerfile", _docker_probes(scene)), ("Kubernetes", _kubernetes_probes(scene))):
-        unanswered = [path for path in paths if scene.service.get(path).status != 200]
-        found.expect(
-            paths and not unanswered, f"{where} probes {', '.join(sorted(paths))}",
-            f"{where} probes {unanswered or 'nothing'}",
-        )  # fmt: skip
+    probed = _docker_probes(scene)
+    found.expect(probed, "the Dockerfile asks /health", "the Dockerfile's HEALTHCHECK asks for no path")
+    live, others = _kubernetes_probes(scene)
+    found.expect(
+        live == {"/health/live"}, "Kubernetes restarts what does not answer /health/live",
+        f"Kubernetes restarts what does not answer {sorted(live)}; only /health/live says no more than that it lives",
+    )  # fmt: skip
+    unanswered = [path for path in sorted(probed | live | others) if scene.service.get(path).status != 200]
+    found.expect(
+        others and not unanswered, f"and waits for {', '.join(sorted(others))}",
+        f"probes ask for what does not answer: {unanswered or 'nothing'}",
+    )  # fmt: skip
 
 
 def monitoring_alerts(scene: Scene, found: Evidence) -> None:
     """Alert rules that can fire: all they ask for is counted here."""
     rules = [
-        rule for file in ("alerts.yml", "recording.yml")
-        for group in scene.checkout.yaml(f"deploy/prometheus/{file}")["groups"] for rule in group["rules"]
+        rule for name in RULE_FILES
+        for group in scene.checkout.yaml(f"{PROMETHEUS}/{name}")["groups"] for rule in group["rules"]
     ]  # fmt: skip
     alerts = [rule for rule in rules if "alert" in rule]
     there = {rule["record"] for rule in rules if "record" in rule} | _FROM_PROMETHEUS | _sample_names(scene.service)
@@ -64,7 +73,12 @@ def monitoring_alerts(scene: Scene, found: Evidence) -> None:
     found.expect(
         not mute, "each has a severity, a summary and a place in the runbook", f"severity or words are missing: {mute}"
     )
-    _expect_promtool(scene, found)
+    untested = {rule["alert"] for rule in alerts} - _expected_alerts(scene)
+    found.expect(
+        not untested, "each has a test that expects it to fire", f"no test expects to fire: {sorted(untested)}"
+    )
+    _expect_loaded(scene, found)
+    _expect_valid(scene, found)
 
 
 def graceful_degradation(scene: Scene, found: Evidence) -> None:
@@ -103,6 +117,8 @@ def fallback_logic(scene: Scene, found: Evidence) -> None:
         {PRIMARY, FALLBACK} <= stages, "the active version has a primary and a fallback",
         f"the active version has only {', '.join(sorted(stages))}",
     )  # fmt: skip
+    if FALLBACK not in stages:
+        return
     drill = scene.drilled()
     with drill.broken(PRIMARY):
         reply = drill.service.post("/predict", scene.schema.example())
@@ -146,7 +162,7 @@ def _health(service: Service) -> tuple[int, str]:
 
 
 def _breakers(service: Service) -> set[str]:
-    workers = service.get("/health/detailed").json["workers"]
+    workers = service.detailed()["workers"]
     return {str(worker["stages"][PRIMARY]["breaker"]) for worker in workers}
 
 
@@ -155,11 +171,17 @@ def _docker_probes(scene: Scene) -> set[str]:
     return set(re.findall(r"'(/[a-z/]*)'", check))
 
 
-def _kubernetes_probes(scene: Scene) -> set[str]:
+def _kubernetes_probes(scene: Scene) -> tuple[set[str], set[str]]:
+    """The paths of liveness probes, and those of all others."""
     deployment = scene.checkout.yaml("deploy/kubernetes/base/deployment.yaml")
     containers: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["containers"]
-    probes = ("startupProbe", "livenessProbe", "readinessProbe")
-    return {container[probe]["httpGet"]["path"] for container in containers for probe in probes}
+    asked = [
+        (name, probe["httpGet"]["path"])
+        for container in containers for name, probe in container.items()
+        if name.endswith("Probe") and "httpGet" in probe
+    ]  # fmt: skip
+    live = {path for name, path in asked if name == "livenessProbe"}
+    return live, {path for name, path in asked if name != "livenessProbe"}
 
 
 def _sample_names(service: Service) -> set[str]:
@@ -170,15 +192,38 @@ def _sample_names(service: Service) -> set[str]:
     }  # fmt: skip
 
 
-def _expect_promtool(scene: Scene, found: Evidence) -> None:
-    """Tests of the rules; and Prometheus' own tool, where it is installed. To run the tests takes it a minute."""
+def _expected_alerts(scene: Scene) -> set[str]:
+    """The alerts that the tests of the rules expect to fire."""
+    names: set[str] = set()
+    for path in scene.checkout.path(PROMETHEUS).glob("*_test.yml"):
+        for test in scene.checkout.yaml(f"{PROMETHEUS}/{path.name}").get("tests", ()):
+            names |= {rule["alertname"] for rule in test.get("alert_rule_test", ()) if rule.get("exp_alerts")}
+            for query in test.get("promql_expr_test", ()):
+                for sample in query.get("exp_samples") or ():
+                    names |= set(re.findall(r'alertname="(\w+)"', str(sample.get("labels", ""))))
+    return names
+
+
+def _expect_loaded(scene: Scene, found: Evidence) -> None:
+    """Prometheus loads the rules, scrapes, and tells somebody."""
+    configuration = scene.checkout.yaml(f"{PROMETHEUS}/prometheus.yml")
+    unloaded = set(RULE_FILES) - {str(path).rpartition("/")[2] for path in configuration.get("rule_files") or ()}
+    found.expect(not unloaded, "prometheus.yml loads them", f"prometheus.yml does not load {sorted(unloaded)}")
+    found.expect(
+        configuration.get("scrape_configs") and configuration.get("alerting", {}).get("alertmanagers"),
+        "scrapes, and tells an Alertmanager", "prometheus.yml scrapes nothing, or tells nobody",
+    )  # fmt: skip
+
+
+def _expect_valid(scene: Scene, found: Evidence) -> None:
+    """By Prometheus' own tool, where it is installed. Its run of the tests takes a minute, and is `make e2e`'s."""
     promtool = shutil.which("promtool")
-    folder = scene.checkout.path("deploy/prometheus")
-    tests = sorted(folder.glob("*_test.yml"))
-    found.expect(tests, f"{len(tests)} files of tests show them fire", "no *_test.yml shows a rule fire")
     if promtool is None:
+        found.seen.append("promtool is not installed here, so Prometheus itself has not read them")
         return
-    command = [promtool, "check", "rules", str(folder / "alerts.yml"), str(folder / "recording.yml")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
+    files = [str(scene.checkout.path(f"{PROMETHEUS}/{name}")) for name in RULE_FILES]
+    done = subprocess.run(  # noqa: S603 - fixed arguments
+        [promtool, "check", "rules", *files], capture_output=True, text=True, check=False
+    )
     said = (done.stdout + done.stderr).strip()[-500:]
     found.expect(not done.returncode, "promtool finds nothing wrong with them", f"promtool check rules: {said}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.contract.schema import FeatureSchema
+from app.errors import ReadinessError
 from app.model.registry import Registry
 from app.readiness import input_validation, observability, operational, reliability, reproducibility
 from app.readiness.checkout import Checkout
@@ -20,7 +22,7 @@ from app.readiness.instance import Instance
 from app.readiness.results import Finding, Readiness, score_of, verdict_of
 from app.readiness.scene import Scene
 from app.readiness.service import HttpService, Service
-from app.readiness.slo import Slo
+from app.readiness.slo import EXAMPLE, Slo
 from app.settings import Settings
 
 CHECKLIST: tuple[Item, ...] = (
@@ -38,7 +40,7 @@ class Request:
     url: str | None = None
     api_key: str | None = None
     drill: bool = False
-    slo: Slo = Slo.parse("p99=50ms,success=99.9")  # noqa: RUF009 - frozen
+    slo: Slo = field(default_factory=lambda: Slo.parse(EXAMPLE))
     load_s: float = LOAD_S
 
 
@@ -73,7 +75,7 @@ class ReadinessAudit:
 
     def _service(self, request: Request, folder: Path, stack: ExitStack) -> Service:
         if request.url is not None:
-            return HttpService(request.url, self._settings.audit_dir, request.api_key)
+            return _answering(HttpService(request.url, self._settings.audit_dir, request.api_key))
         settings: dict[str, str | None] = {"MODELS_DIR": str(self._registry.folder.absolute())}
         if self._settings.audit_dir is None:
             settings["AUDIT_DIR"] = ""
@@ -89,6 +91,15 @@ class ReadinessAudit:
         )  # fmt: skip
         stack.callback(drill.close)
         return drill
+
+
+def _answering(service: Service) -> Service:
+    """The service, once it has answered as one of ours does. Raises `ReadinessError`: else each item would say so."""
+    try:
+        service.detailed()
+    except (OSError, http.client.HTTPException) as error:
+        raise ReadinessError(f"{service.name} does not answer: {error}") from error
+    return service
 
 
 def _made(folder: Path) -> Path:

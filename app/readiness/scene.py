@@ -41,10 +41,3 @@ class Scene:
         if self.drill is None:
             raise OutOfReachError("breaks things, so only --drill tries it, on an instance of its own")
         return self.drill.start()
-
-    def audited(self) -> Service:
-        """The service, where its audit can be read. Raises `OutOfReachError`."""
-        folder = self.service.audit_dir
-        if folder is not None and not folder.is_dir():
-            raise OutOfReachError(f"the audit of {self.service.name} is not in {folder}; run this where AUDIT_DIR is")
-        return self.service

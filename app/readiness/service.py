@@ -45,6 +45,8 @@ class Service(ABC):
 
     name: str
     audit_dir: Path | None
+    own: bool = False
+    """Whether the audit started it itself, so that nobody else asks it, and its audit can be nowhere else."""
     settled_within_s: float = 5.0
     """How long a line may take to the disk, a count from one worker to a scrape of another, a fault to `/health`."""
 
@@ -71,6 +73,19 @@ class Service(ABC):
         reply = self.ask("POST", path, body, {"Content-Type": media_type, "X-Request-ID": request_id})
         return Reply(reply.status, reply.headers, reply.body, request_id)
 
+    def detailed(self) -> dict[str, Any]:
+        """`/health/detailed`. Raises `ReadinessError` where that is not what answers."""
+        reply = self.get("/health/detailed")
+        if reply.status == 401:
+            raise ReadinessError(f"{self.name} needs a key; set API_KEY")
+        try:
+            document = dict(reply.json)
+            if document.keys() >= {"status", "environment", "workers"}:
+                return document
+        except (ValueError, TypeError):
+            pass
+        raise ReadinessError(f"{self.name} is another service: /health/detailed answers {reply.status}")
+
     def metrics(self) -> dict[str, Metric]:
         """What it counts, by family."""
         text = self.get("/metrics").body.decode()
@@ -88,6 +103,11 @@ class Service(ABC):
     def settles(self, condition: Callable[[], object]) -> bool:
         """Whether something comes true soon."""
         return eventually(condition, self.settled_within_s)
+
+    def audits_since(self, at: float) -> bool:
+        """Whether any file in the audit's folder was written since that Unix time."""
+        assert self.audit_dir is not None  # noqa: S101 - the checks ask before
+        return any(path.stat().st_mtime >= at for path in self.audit_dir.glob("*.jsonl"))
 
     def audit_line(self, request_id: str) -> dict[str, Any] | None:
         """What the audit says of a request; None where it says nothing.

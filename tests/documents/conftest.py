@@ -53,6 +53,7 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if request.param.startswith("docs/"):
             checkout.env |= {"URL": service.url}
         some_traffic(service)
+        checkout.commit()
         yield Reader(request.param, checkout)
 
 

@@ -35,6 +35,7 @@ Change = Callable[[Reply], Reply]
 class AppService(Service):
     """An app in this process. `lies` changes the replies to paths that begin so."""
 
+    own = True
     settled_within_s = 1.0
 
     def __init__(self, app: Flask, audit_dir: Path | None, lies: Mapping[str, Change] | None = None) -> None:

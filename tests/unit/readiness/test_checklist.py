@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -133,6 +135,40 @@ def _no_tests(production: Production) -> None:
         path.unlink()
 
 
+def _untested(production: Production) -> None:
+    for path in production.checkout.root.rglob("*_test.yml"):
+        path.write_text("tests: []\n")
+
+
+def _by_hand(production: Production) -> None:
+    """Whoever writes the pointer leaves no trace."""
+    version = production.registry.register(draft_of(production.schema, primary=fitted_logistic(production.schema, 9)))
+    (production.registry.folder / "ACTIVE").write_text(version)
+
+
+def _damaged_previous(production: Production) -> None:
+    registry, before = production.registry, str(production.registry.active())
+    estimators = {"primary": fitted_logistic(production.schema, 9), "fallback": fitted_logistic(production.schema, 8)}
+    registry.activate(registry.register(draft_of(production.schema, **estimators)))
+    (registry.folder / before / "fallback.joblib").write_bytes(b"x")
+
+
+def _in_somebody_elses(production: Production) -> None:
+    """The checkout lies in another repository, which ignores it."""
+    root = production.checkout.root
+    (root / ".git").rename(root.parent / ".git")
+    (root.parent / ".gitignore").write_text("*\n")
+
+
+def _redact_everything(production: Production) -> None:
+    names = ",".join(production.schema.names)
+    production.settings = production.settings.model_copy(update={"redact_features": names})
+
+
+def _no_json(reply: Reply) -> Reply:
+    return Reply(200, reply.headers, b"<html>")
+
+
 def _forget_history(production: Production) -> None:
     (production.registry.folder / "history.jsonl").unlink()
 
@@ -199,9 +235,12 @@ THEFTS: dict[str, dict[str, Theft]] = {
         "root": edit("Dockerfile", "USER 10001:10001", "USER 0"),
         "nobody in particular": edit("Dockerfile", "USER 10001:10001"),
         "no hashes": edit("Dockerfile", "--require-hashes"),
+        "any base": edit("Dockerfile", "ARG BASE=python:3.11-slim", "ARG BASE=python:latest"),
+        "something more is installed": edit("Dockerfile", "USER 10001", "RUN pip install requests\nUSER 10001"),
         "no health check": edit("Dockerfile", "HEALTHCHECK", "# HEALTHCHECK"),
         "a shell as process 1": edit("Dockerfile", 'CMD ["gunicorn"]', "CMD gunicorn"),
         "history in the image": edit(".dockerignore", "*\n", "audit\n"),
+        "history in the image after all": edit(".dockerignore", "*\n", "*\n!.git\n"),
     },
     "Environment parity": {
         "another library": lie("/health/detailed", _runs(numpy="1.0")),
@@ -211,6 +250,8 @@ THEFTS: dict[str, dict[str, Theft]] = {
     "Version control": {
         "a change that is not committed": edit("Makefile", "serve:", "serve2:"),
         "no repository": remove(".git"),
+        "somebody else's repository": _in_somebody_elses,
+        "activated by hand": _by_hand,
         "another version answers": _another_active,
         "a model file was changed": _a_changed_model_file,
         "no history of the model": _forget_history,
@@ -234,12 +275,16 @@ THEFTS: dict[str, dict[str, Theft]] = {
         "no count by bin": lie("/metrics", without_lines("feature_rows_total")),
         "no distribution in training": lie("/metrics", without_lines("feature_reference_ratio")),
         "another set of features is kept": _redact,
+        "nothing is kept": _redact_everything,
         "no audit": _no_audit,
     },
     "Health checks": {
         "degraded": lie("/health", of_json(lambda document: document.update(status="degraded"))),
         "not ready": lie("/health/ready", _refused),
         "no self-test": lie("/health/detailed", of_json(lambda document: document.update(workers=[]))),
+        "liveness depends on the model": edit(
+            "deploy/kubernetes/base/deployment.yaml", "/health/live", "/health"
+        ),
         "a probe of what is not there": edit("Dockerfile", "'/health'", "'/healthz'"),
         "no probe": edit("deploy/kubernetes/base/deployment.yaml", "/health/live", "/alive"),
     },
@@ -248,9 +293,14 @@ THEFTS: dict[str, dict[str, Theft]] = {
         "an alert on what nobody counts": lie("/metrics", _uncounted("audit_errors")),
         "no severity": edit("deploy/prometheus/alerts.yml", "labels: {severity: page}", "labels: {}"),
         "no tests": _no_tests,
+        "tests of nothing": _untested,
+        "nobody loads them": edit("deploy/prometheus/prometheus.yml", "alerts.yml", "others.yml"),
+        "nobody is told": edit("deploy/prometheus/prometheus.yml", "alerting:", "unheard:"),
+        "Prometheus has no configuration": remove("deploy/prometheus/prometheus.yml"),
     },
     "Graceful degradation": {
         "the rule is broken": set_to(rule="tests.unit.readiness.test_checklist:broken_rule"),
+        "no sound version": _a_changed_model_file,
         "the error is a 500": set_to(drill_lies={"/predict": _bare_errors}),
     },
     "Fallback logic": {
@@ -263,9 +313,15 @@ THEFTS: dict[str, dict[str, Theft]] = {
         "no runbook": remove("docs/runbook.md"),
         "an alert without a section": edit("docs/runbook.md", "## ServiceDown\n", "## Something else\n"),
         "a section without a command": edit("docs/runbook.md", "```bash\ncurl -sS -m 5 $URL/health\n```"),
+        "an empty command": edit("docs/runbook.md", "curl -sS -m 5 $URL/health\n"),
     },
     "Incident response": {
         "nobody is told": edit("deploy/alertmanager/alertmanager.yml", "receiver: pager\n", "receiver: nobody\n"),
+        "a receiver without an address": edit(
+            "deploy/alertmanager/alertmanager.yml", "    webhook_configs:\n      - url: http://localhost:9095/page\n",
+            "    webhook_configs: []\n",
+        ),
+        "all wake or none": edit("deploy/alertmanager/alertmanager.yml", "receiver: pager\n", "receiver: tickets\n"),
         "nobody is woken": edit("deploy/alertmanager/alertmanager.yml", "severity = page", "severity = ticket"),
         "no alert wakes": edit("deploy/prometheus/alerts.yml", "severity: page", "severity: ticket"),
         "no page": lie("/", lambda reply: replace(reply, status=404)),
@@ -273,14 +329,20 @@ THEFTS: dict[str, dict[str, Theft]] = {
     },
     "Rollback procedures": {
         "nobody wrote it down": edit("docs/runbook.md", "flask models rollback", "flask models undo"),
+        "the version before is damaged": _damaged_previous,
         "workers do not follow": set_to(drill_settings={"RELOAD_INTERVAL_S": "1000"}),
         "requests are lost": set_to(drill_lies={"/predict": _refused}),
     },
     "Load testing": {
         "no target": edit("Makefile", "\nloadtest:", "\nanother:"),
         "no traffic": remove("benchmarks/loadtest"),
+        "traffic without users": edit("benchmarks/loadtest/locustfile.py", "HttpUser"),
         "too slow": set_to(slo=Slo.parse("p50=0.000001ms")),
         "requests fail": set_to(drill_lies={"/predict": _refused}),
+        "replies are no JSON": set_to(drill_lies={"/predict": _no_json}),
+        "the rule answers": set_to(
+            drill_lies={"/predict": of_json(lambda document: document.update(model_used="baseline"))}
+        ),
     },
 }  # fmt: skip
 """What may be taken away, by item."""
@@ -322,8 +384,35 @@ def test_without_a_checkout_what_needs_one_stays_open(production: Production, tm
     assert (finding.status, finding.lacking) == ("not checked", [])
 
 
-def test_an_audit_on_another_machine_is_not_taken_for_a_missing_one(production: Production, tmp_path: Path) -> None:
-    """Whoever audits a service from afar cannot see its files."""
-    production.service.audit_dir = tmp_path / "elsewhere"
+@pytest.mark.parametrize("there", [False, True])
+def test_an_audit_on_another_machine_is_not_taken_for_a_missing_one(
+    there: bool, production: Production, tmp_path: Path
+) -> None:
+    """Whoever audits a service from afar cannot see its files, but may have an audit of his own."""
+    production.service.own, production.service.audit_dir = False, tmp_path / "elsewhere"
+    if there:
+        production.service.audit_dir.mkdir()
+        (production.service.audit_dir / "old.jsonl").write_text("{}\n")
+        os.utime(production.service.audit_dir / "old.jsonl", (0, 0))
     finding = production.finding("Prediction logging")
     assert (finding.status, finding.lacking) == ("not checked", [])
+
+
+def test_replicas_that_count_apart_are_not_taken_for_a_lost_count(production: Production) -> None:
+    """Each scrape meets another one."""
+    scrapes = itertools.count()
+    production.service.lies["/metrics"] = lambda reply: (
+        reply if next(scrapes) == 0 else without_lines("prediction_duration_seconds_count")(reply)
+    )
+    production.service.post("/predict", production.schema.example())
+    finding = production.finding("Latency tracking")
+    assert (finding.status, finding.lacking) == ("not checked", [])
+
+
+def test_in_a_container_the_drills_are_made_all_the_same(production: Production, tmp_path: Path) -> None:
+    """Only the documents are out of reach there."""
+    production.checkout = Checkout(tmp_path / "models")
+    for name in ("Rollback procedures", "Load testing"):
+        finding = production.finding(name)
+        assert finding.status == "not checked"
+        assert any("requests" in fact for fact in finding.seen)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 import pytest
 
 from app.contract.schema import FeatureSchema
-from app.readiness.load import Answer, Load
+from app.readiness.load import CLIENTS, Answer, Load
 from app.readiness.service import Reply, Service, eventually
+
+RIGHT = b'{"model_version": "v1", "model_used": "primary"}'
 
 
 class Scripted(Service):
@@ -18,22 +20,31 @@ class Scripted(Service):
 
     name, audit_dir = "scripted", None
 
-    def __init__(self, status: int) -> None:
-        self.status = status
+    def __init__(self, status: int, body: bytes = RIGHT) -> None:
+        self.status, self.body = status, body
         self.readings: list[dict[str, float]] = []
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
         if not self.status:
             raise ConnectionResetError
         self.readings.append(json.loads(body))
-        return Reply(self.status, {}, b'{"model_version": "v1"}')
+        return Reply(self.status, {}, self.body)
 
 
-@pytest.mark.parametrize(("status", "fails"), [(200, False), (503, True), (0, True)])
-def test_what_is_no_200_has_failed(status: int, fails: bool, schema: FeatureSchema) -> None:
-    """A refusal as well as a connection that ends."""
-    with Load(Scripted(status), schema) as load:
-        assert eventually(lambda: len(load.answers) >= 10, 10)
+@pytest.mark.parametrize(
+    ("status", "body", "fails"),
+    [
+        (200, RIGHT, False), (503, b"{}", True), (0, b"", True), (200, b"<html>", True), (200, b"{}", True),
+        (200, b"[]", True), (200, b'{"model_version": "v1", "model_used": "baseline"}', True),
+    ],
+)  # fmt: skip
+def test_what_the_primary_does_not_answer_has_failed(
+    status: int, body: bytes, fails: bool, schema: FeatureSchema
+) -> None:
+    """A refusal, a connection that ends, a reply that is none, another stage: and all clients go on."""
+    with Load(Scripted(status, body), schema) as load:
+        assert eventually(lambda: len(load.answers) >= 10 * CLIENTS, 10)
+        assert all(client.is_alive() for client in load._clients)
     assert load.failed == (len(load.answers) if fails else 0)
     assert math.isnan(load.percentile_s(0.5)) == fails
 
