@@ -66,7 +66,7 @@ class Checkout:
 
     def _served(self, script: str) -> str:
         port = free_port()
-        log = self.folder / "served.log"
+        log = self.folder.with_name("served.log")
 
         def ready() -> bool:
             assert process.poll() is None, log.read_text()
