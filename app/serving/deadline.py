@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -61,6 +62,7 @@ class DeadlineCaller:
         self._max_abandoned = max_abandoned
         self._idle: deque[_CallThread] = deque()
         self._abandoned: list[_CallThread] = []
+        self._closed = False
 
     @property
     def abandoned(self) -> int:
@@ -87,9 +89,13 @@ class DeadlineCaller:
             self._abandoned.append(thread)
             raise TimeoutError(f"no answer within {deadline_s * 1000:g} ms")
         self._idle.append(thread)
+        if self._closed:  # while the call was under way
+            self.close()
         return call.outcome()
 
     def close(self) -> None:
-        """Lets the idle threads end."""
-        while self._idle:
-            self._idle.pop().calls.put(None)
+        """Lets the idle threads end, and every other one when its call does; calls may still be made."""
+        self._closed = True
+        with suppress(IndexError):  # not by asking whether it is empty: a call may close at the same time
+            while True:
+                self._idle.pop().calls.put(None)

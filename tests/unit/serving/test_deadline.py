@@ -83,3 +83,32 @@ def test_callers_do_not_wait_for_each_other(hanging: threading.Event) -> None:
     hanging.set()
     slow.join(10)
     caller.close()
+
+
+def test_a_thread_that_is_busy_when_it_is_closed_ends_with_its_call(hanging: threading.Event) -> None:
+    """A version is swapped while a request is still with the old one; its threads must not stay for ever."""
+    caller = DeadlineCaller("test", 2)
+    under_way, used = threading.Event(), []
+
+    def call() -> None:
+        used.append(threading.current_thread())
+        under_way.set()
+        hanging.wait(30)
+
+    request = threading.Thread(target=lambda: caller.call(call, 30))
+    request.start()
+    under_way.wait(30)
+    caller.close()
+    hanging.set()
+    for thread in (request, *used):
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_call_after_the_end_leaves_no_thread() -> None:
+    """A request may come to the old version just after the swap."""
+    caller = DeadlineCaller("test", 2)
+    caller.close()
+    used = caller.call(threading.current_thread, 5)
+    used.join(10)
+    assert not used.is_alive()
