@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # A machine that forbids bytecode would compile every library anew at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve install test e2e fuzz schemathesis chaos screenshots check lint types lock audit replay-traffic loadtest profile bench bench-peers check-mlflow lock-peers bench-report bench-score \
+.PHONY: help serve install test e2e fuzz soak schemathesis chaos screenshots check lint types lock audit replay-traffic loadtest profile bench bench-peers check-mlflow lock-peers bench-report bench-score \
   image image-test image-diff sbom pod-test prometheus-rule clean
 
 help:            ## show this list
@@ -36,6 +36,10 @@ SEED ?= 0
 REQUESTS ?= 100000
 fuzz: $(VENV)/.installed-dev  ## REQUESTS (100000) mutated requests from SEED against two workers; not 0 on any finding
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
+
+MINUTES ?= 30
+soak: $(VENV)/.installed-dev  ## MINUTES (30) of mixed traffic and activations: memory, files, threads before and after
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 check: lint types test        ## everything that must be green: ruff, mypy --strict, tests
 

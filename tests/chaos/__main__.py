@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import tests.chaos.rows  # noqa: F401 - registers the faults
 from tests.chaos.arena import ROWS, run
-from tests.chaos.table import Result, markdown, setting, write
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+from tests.chaos.table import Result, markdown, write
+from tests.measured import RELIABILITY, setting
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results.append(result)
     print(setting(), markdown(results), sep="\n\n")
     if options.write:
-        write(results, DOCUMENT)
+        write(results, RELIABILITY)
     return 1 if any(result.shortfalls or result.delays for result in results) else 0
 
 

@@ -68,6 +68,12 @@ class Arena:
             self.registry.activate(version)
         return version
 
+    def point_at(self, version: str) -> None:
+        """What `activate` would refuse to do for a bad version: somebody else moves the pointer."""
+        draft = self.models / ".chaos"
+        draft.write_text(version + "\n")
+        draft.replace(self.models / "ACTIVE")
+
     def service(
         self, *, start: bool = True, command: Sequence[str] | None = None, env: Mapping[str, str] | None = None,
         **settings: str,

@@ -52,31 +52,34 @@ class Judge:
     schema: FeatureSchema
     seed: int = 7
     bodies: Sequence[bytes] = field(init=False)
+    rows: Any = field(init=False)
     _scores: dict[tuple[str | None, str], list[float]] = field(default_factory=dict)
-    _rows: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rows = self.schema.sample(64, self.seed)
+        self.rows = self.schema.sample(64, self.seed)
         self.bodies = [
-            json.dumps(dict(zip(self.schema.names, row, strict=True))).encode() for row in self._rows.tolist()
+            json.dumps(dict(zip(self.schema.names, row, strict=True))).encode() for row in self.rows.tolist()
         ]
-        self._rule = z_score_rule(self._rows).tolist()
+        self._rule = z_score_rule(self.rows).tolist()
 
     _rule: list[float] = field(init=False)
 
     def learn(self, version: str, estimators: Mapping[str, Any]) -> None:
         """Remembers what the estimators of a version say while they are well."""
         for stage, estimator in estimators.items():
-            self._scores[version, stage] = estimator_scores(estimator, self._rows).tolist()
+            self._scores[version, stage] = estimator_scores(estimator, self.rows).tolist()
 
     def of(self, position: int, status: int, body: bytes, retry_after: str | None = None) -> Judgement:
         """The judgement on the reply to `bodies[position]`."""
         if status != 200:
             return Judgement(Verdict.FAILED, f"{status}: {body[:200]!r}", retry_after)
-        answer = json.loads(body)
+        return self.of_answer(position, json.loads(body))
+
+    def of_answer(self, position: int, answer: Mapping[str, Any]) -> Judgement:
+        """The same of an answer that is known to be a 200, or of one entry of a batch."""
         stage, version = answer["model_used"], answer["model_version"]
         named = None, stage, version, answer["prediction_id"]
-        expected = self._expected(version, stage, position)
+        expected = self.expected(version, stage, position)
         if expected is None or abs(answer["prediction"] - expected) > TOLERANCE:
             betrayed = self._gave(version, position, answer["prediction"])
             verdict = Verdict.UNLABELLED if betrayed and stage == "primary" else Verdict.WRONG
@@ -90,7 +93,8 @@ class Judge:
             return Judgement(Verdict.UNLABELLED, f"{stage} with the warning {answer['warning']!r}", *named)
         return Judgement(Verdict.RIGHT, "", *named)
 
-    def _expected(self, version: str | None, stage: str, position: int) -> float | None:
+    def expected(self, version: str | None, stage: str, position: int) -> float | None:
+        """The score that a stage of a version gives for a reading; None where the version is not known."""
         if stage == "baseline":
             return self._rule[position]
         scores = self._scores.get((version, stage))
@@ -98,5 +102,5 @@ class Judge:
 
     def _gave(self, version: str | None, position: int, score: float) -> bool:
         """Whether a lower stage of that version gives this score."""
-        lower = (self._expected(version, stage, position) for stage in ("fallback", "baseline"))
+        lower = (self.expected(version, stage, position) for stage in ("fallback", "baseline"))
         return any(value is not None and abs(value - score) <= TOLERANCE for value in lower)

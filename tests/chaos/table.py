@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from tests.chaos.load import Summary
+from tests.measured import put_between, setting
 
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 _HEADER = (
@@ -55,20 +53,6 @@ def markdown(results: Sequence[Result]) -> str:
     )
 
 
-def setting() -> str:
-    """The machine and the versions that the figures belong to."""
-    cpus = [line.split(":")[1].strip() for line in _cpu_lines()]
-    packages = ", ".join(f"{name} {version(name)}" for name in ("gunicorn", "uvloop", "flask", "scikit-learn"))
-    return f"{len(cpus)} x {cpus[0]}, Linux {platform.release()}, Python {sys.version.split()[0]}, {packages}."
-
-
 def write(results: Sequence[Result], document: Path) -> None:
     """Puts the table between its markers."""
-    head, _, rest = document.read_text().partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    document.write_text(f"{head}{BEGIN}\n\n{setting()}\n\n{markdown(results)}\n\n{END}{tail}")
-
-
-def _cpu_lines() -> list[str]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return [line for line in lines if line.startswith("model name")] or [f"model name: {platform.machine()}"]
+    put_between(BEGIN, END, f"{setting()}\n\n{markdown(results)}", document)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.e2e.conftest import Service, eventually
+from tests.footprint import Footprint, footprint, leaks, until_steady
 from tests.fuzz.campaign import Finding, Seen, numbers, run
-from tests.fuzz.footprint import Footprint, footprint, leaks
 from tests.fuzz.mutations import Mutator
 
 WARM_UP = 0.1
@@ -67,18 +67,8 @@ def _settled(pids: set[int], before: Mapping[int, Footprint]) -> dict[int, Footp
         with contextlib.suppress(AssertionError):  # `leaks` tells
             eventually(gone, "all connections are closed", 10)
     else:
-        _until_steady(pids)
+        until_steady(pids)
     return {pid: footprint(pid) for pid in pids}
-
-
-def _until_steady(pids: set[int]) -> None:
-    counts: list[int] = []
-
-    def steady() -> bool:
-        counts.append(sum(footprint(pid).files for pid in pids))
-        return len(counts) > 25 and len(set(counts[-25:])) == 1
-
-    eventually(steady, "the workers hold the same files for half a second")
 
 
 def _log(service: Service, seen: Seen) -> int:

@@ -10,8 +10,8 @@ from tests.e2e.conftest import (
     Service,
     models_dir,  # noqa: F401 - a fixture
 )
+from tests.footprint import Footprint, leaks
 from tests.fuzz.campaign import Finding
-from tests.fuzz.footprint import Footprint, leaks
 from tests.fuzz.fuzzing import fuzz, keep
 from tests.fuzz.mutations import Mutator
 from tests.fuzz.replies import UnacceptableError, read_replies

@@ -32,7 +32,7 @@ def versions_are_swapped(arena: Arena) -> None:
     with arena.load(service) as load:
         for turn in range(arena.times(200)):
             if turn % 10 == 3:
-                _point_at(arena.models, broken)
+                arena.point_at(broken)
             elif turn % 10 == 7:
                 arena.registry.rollback()
             else:
@@ -57,13 +57,6 @@ def _followed(arena: Arena, service: Service, version: str) -> float:
     return arena.seconds_until(
         lambda: [worker["model_version"] for worker in detailed(service)["workers"]] == [version] * 2
     )
-
-
-def _point_at(models: Path, version: str) -> None:
-    """What `activate` would refuse to do: somebody else moves the pointer."""
-    draft = models / ".chaos"
-    draft.write_text(version + "\n")
-    draft.replace(models / "ACTIVE")
 
 
 def _truncated(folder: Path) -> None:
@@ -131,13 +124,13 @@ def versions_are_tampered_with(arena: Arena) -> None:
             shutil.rmtree(arena.models / candidate)
             shutil.copytree(clean, arena.models / candidate)
             tamper(arena.models / candidate)
-            _point_at(arena.models, candidate)
+            arena.point_at(candidate)
             refused = _refused(service, reason)
             arena.recovered(arena.seconds_until(refused))
             arena.expect(
                 any(reason in str(event).lower() for event in service.events("bundle.refused")), f"{name}: log"
             )
-            _point_at(arena.models, old)
+            arena.point_at(old)
             arena.seconds_until(lambda: detailed(service)["status"] == "healthy")
     arena.expect(not list(arena.models.glob("*bomb*")), "a malicious pickle was opened")
     arena.expect({record.judgement.version for record in load.records} == {old}, "the old version did not serve on")
@@ -171,9 +164,9 @@ def a_file_is_swapped_while_it_is_read(arena: Arena) -> None:
     assert hashlib.sha256(malicious).digest() != hashlib.sha256(trusted).digest()
     with arena.load(service) as load, _swapping(path, trusted, malicious):
         for _ in range(arena.times(30)):
-            _point_at(arena.models, candidate)
+            arena.point_at(candidate)
             time.sleep(0.15)
-            _point_at(arena.models, old)
+            arena.point_at(old)
             time.sleep(0.15)
     outcomes = {event["event"] for event in service.log_lines() if candidate in json.dumps(event)} & {
         "bundle.loaded", "bundle.refused",

@@ -1,0 +1,1 @@
+"""Hours of ordinary traffic in short: does the service hold more at the end than it did after its warm-up?"""
