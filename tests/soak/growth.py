@@ -21,8 +21,8 @@ class Noise:
 
 NOISE: Mapping[str, Noise] = MappingProxyType(
     {
-        MEMORY: Noise(20, 8),
-        PROPORTIONAL: Noise(20, 8),
+        MEMORY: Noise(25, 12),
+        PROPORTIONAL: Noise(25, 12),
         DESCRIPTORS: Noise(0, 0),
         THREADS: Noise(0, 0),
         FILES: Noise(0, 0),

@@ -72,15 +72,9 @@ class Soak:
         traffic = Traffic(self.service.port, self.arena.judge)
         changes = Activations(self.arena, self.service, min(ACTIVATE_EVERY_S, half_s / 10), good, bad)
         start, middle, end = (self._phase(traffic, changes, s) for s in (2 * half_s * WARM_UP, half_s, half_s))
-        findings = [
-            *traffic.tally.shown,
-            *changes.problems,
-            *growth(start, middle, end),
-            *logged_errors(self.service, bad),
-        ]
-        return Report(
-            traffic.seconds, traffic.tally, changes.activated, changes.refused, start, middle, end, findings
-        )  # fmt: skip
+        found = [*traffic.tally.shown, *changes.problems, *growth(start, middle, end)]
+        found += logged_errors(self.service, expected=bad)
+        return Report(traffic.seconds, traffic.tally, changes.activated, changes.refused, start, middle, end, found)
 
     def _phase(self, traffic: Traffic, changes: Activations, seconds: float) -> Sample:
         """Traffic for a while, and what is held when it has ended."""
