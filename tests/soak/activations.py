@@ -42,11 +42,12 @@ class Activations:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The first good version serves again everywhere: what is measured then can be compared."""
+        """The first good version serves everywhere, just loaded: what is measured then can be compared."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(2 * FOLLOWED_WITHIN_S)
-        self._activate(self.good[0])
+        for version in reversed(self.good):
+            self._activate(version)
 
     def _run(self) -> None:
         turn = 0
