@@ -14,7 +14,7 @@ from tests.conftest import fitted_logistic
 from tests.e2e.conftest import Service
 
 BAD_EVERY = 5
-"""Each so manieth activation is of the bad version."""
+"""One of so many turns is the bad version's, the first one to begin with."""
 PRIMARY_FILE = "primary.joblib"
 FOLLOWED_WITHIN_S = 60.0
 
@@ -31,6 +31,7 @@ class Activations:
     activated: int = 0
     refused: int = 0
     problems: list[str] = field(default_factory=list)
+    _turn: int = 0
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -50,16 +51,15 @@ class Activations:
             self._activate(version)
 
     def _run(self) -> None:
-        turn = 0
         while not self._stopping.wait(self.every_s):
-            turn += 1
             try:
-                if turn % BAD_EVERY == 0:
+                if self._turn % BAD_EVERY == 0:
                     self._refuse()
                 else:
-                    self._activate(self.good[turn % 2])
+                    self._activate(self.good[self._turn % 2])
             except (TimeoutError, OSError) as error:
-                self.problems.append(f"activation {turn}: {error}")
+                self.problems.append(f"activation {self._turn}: {error}")
+            self._turn += 1
 
     def _activate(self, version: str) -> None:
         self.arena.registry.activate(version)

@@ -80,8 +80,17 @@ class Client:
             while not stopping.wait(max(0.0, due - time.monotonic())):
                 due = max(due + self.pace_s, time.monotonic())
                 (name,) = self.random.choices(list(kinds), [kind.weight for kind in kinds.values()])
-                self._one(name, kinds[name])
+                self.one(name, kinds[name])
         finally:
+            self.leave()
+
+    def one(self, name: str, kind: Kind) -> None:
+        """Sends one request; what is wrong is noted, and the traffic goes on."""
+        self.tally.requests[name] += 1
+        try:
+            kind.send(self)
+        except (WrongAnswerError, AssertionError, OSError, http.client.HTTPException, ValueError, KeyError) as error:
+            self.tally.note(f"{name}: {type(error).__name__}: {str(error)[:500]}")
             self.leave()
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
@@ -104,11 +113,3 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def _one(self, name: str, kind: Kind) -> None:
-        self.tally.requests[name] += 1
-        try:
-            kind.send(self)
-        except (WrongAnswerError, AssertionError, OSError, http.client.HTTPException, ValueError, KeyError) as error:
-            self.tally.note(f"{name}: {type(error).__name__}: {str(error)[:500]}")
-            self.leave()

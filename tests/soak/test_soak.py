@@ -1,0 +1,200 @@
+"""A short soak, and what a long one would find."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from app.contract.schema import FeatureSchema
+from tests.chaos.arena import Arena
+from tests.chaos.judge import Judge
+from tests.conftest import fitted_logistic
+from tests.e2e.conftest import Answer, Service
+from tests.measured import put_between
+from tests.soak.client import Client, WrongAnswerError
+from tests.soak.growth import growth
+from tests.soak.kinds import MIX
+from tests.soak.samples import DESCRIPTORS, FILES, MEMORY, PROPORTIONAL, THREADS, Figure, Sample
+from tests.soak.soak import Soak, WorkerReplacedError, logged_errors
+from tests.soak.table import csv_header, csv_line, markdown
+
+HELD: Mapping[Figure, float] = {
+    ("worker 1", MEMORY): 140.0, ("worker 1", PROPORTIONAL): 70.0, ("worker 1", DESCRIPTORS): 23,
+    ("worker 1", THREADS): 3, ("AUDIT_DIR", FILES): 4, ("RUNTIME_DIR", FILES): 8,
+}  # fmt: skip
+ASKED = ("a reading", "a reading in gzip", "a batch of 1 to 64 readings", "a batch of 500 to 2,000 readings",
+         "Open Inference Protocol, JSON", "Open Inference Protocol, binary")  # fmt: skip
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Iterator[Arena]:
+    """A folder, a registry and services that end with the test."""
+    with ExitStack() as stack:
+        yield Arena(tmp_path, stack)
+
+
+# --- the run ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_few_seconds_of_everything_leave_nothing_behind(arena: Arena) -> None:
+    """All kinds of requests, activations, a refusal; memory is not judged, since so short a run is all warm-up."""
+    seen: list[Sample] = []
+    report = Soak(arena, minutes=0.1, watch=seen.append).run()
+    assert [finding for finding in report.findings if "memory" not in finding] == []
+    assert report.tally.wrong == 0
+    assert report.tally.requests.keys() == MIX.keys()
+    assert report.activated > 6
+    assert report.refused >= 1
+    assert len(seen) > 6
+    assert all(f"| {whose} | {what} |" in markdown(report) for whose, what in report.end.figures)
+    assert csv_header(seen[0]).count(",") == csv_line(seen[0]).count(",") == len(seen[0].figures)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_replaced_ends_it(arena: Arena) -> None:
+    """Its figures would be those of another process."""
+    soak = Soak(arena, minutes=0.05, watch=lambda _: os.kill(soak.workers[0], signal.SIGKILL))
+    with pytest.raises(WorkerReplacedError):
+        soak.run()
+
+
+# --- growth -------------------------------------------------------------------------------------------------
+
+
+def held(**more: float) -> Sample:
+    """What is usual, and so much more memory, descriptors, threads, audit or runtime files."""
+    names = dict(zip(("memory", "proportional", "descriptors", "threads", "audit", "runtime"), HELD, strict=True))
+    return Sample(0.0, {**HELD, **{names[name]: HELD[names[name]] + count for name, count in more.items()}})
+
+
+def test_what_stays_as_it_was_has_not_grown() -> None:
+    """Nor has what became less."""
+    assert growth(held(), held(), held()) == []
+    assert growth(held(memory=50, threads=2), held(), held()) == []
+
+
+def test_a_warm_up_is_no_leak() -> None:
+    """It comes to an end, and what is less than noise is none."""
+    assert growth(held(), held(memory=20, proportional=20), held(memory=21, proportional=19)) == []
+    assert growth(held(), held(audit=5), held(audit=3)) == []
+
+
+@pytest.mark.parametrize("what", ["memory", "proportional", "descriptors", "threads", "audit", "runtime"])
+def test_a_leak_is_found(what: str) -> None:
+    """Whatever it is that grows."""
+    (found,) = growth(held(), held(**{what: 30}), held(**{what: 60}))
+    assert "grew" in found
+
+
+@pytest.mark.parametrize("what", ["memory", "proportional"])
+def test_memory_that_still_grows_in_the_second_half_is_found(what: str) -> None:
+    """Though it is not much yet."""
+    assert growth(held(), held(**{what: 10}), held(**{what: 20})) == []
+    (found,) = growth(held(), held(**{what: 5}), held(**{what: 20}))
+    assert "still grew" in found
+
+
+@pytest.mark.parametrize("what", ["descriptors", "threads", "runtime"])
+def test_of_files_and_threads_one_is_too_many(what: str) -> None:
+    """Nothing about them is noise when there is no traffic."""
+    assert len(growth(held(), held(), held(**{what: 1}))) == 1
+
+
+# --- replies ------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Told(Client):
+    """A client whose requests are all answered the same way."""
+
+    reply: Callable[[], Answer] = field(default=lambda: Answer(200, {}, b"{}"))
+
+    def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
+        return self.reply()
+
+
+@pytest.fixture
+def judge(schema: FeatureSchema) -> Judge:
+    """It knows one version."""
+    judge = Judge(schema)
+    judge.learn("1", {"primary": fitted_logistic(schema), "fallback": fitted_logistic(schema, 100)})
+    return judge
+
+
+def told(judge: Judge, status: int, document: Any) -> Told:
+    answer = Answer(status, {}, json.dumps(document).encode())
+    return Told(1, judge, [], Random(1), reply=lambda: answer)  # noqa: S311 - the same requests each time
+
+
+@pytest.mark.parametrize("status", [500, 503, 404, 200])
+@pytest.mark.parametrize("kind", [*ASKED, "feedback", "health, metrics, pages"])
+def test_a_reply_with_another_status_is_wrong(judge: Judge, kind: str, status: int) -> None:
+    """Each kind has one that is right."""
+    client = told(judge, status, {})
+    client.prediction_ids.append("1.primary.0.x")
+    if kind == "health, metrics, pages" and status == 200:
+        MIX[kind].send(client)
+        return
+    with pytest.raises((WrongAnswerError, KeyError)):
+        MIX[kind].send(client)
+
+
+@pytest.mark.parametrize(("stage", "score"), [("primary", 0.123), ("fallback", None), ("baseline", None)])
+def test_a_wrong_score_and_a_lower_stage_are_wrong(judge: Judge, stage: str, score: float | None) -> None:
+    """The primary is well here, so nobody else may answer, however rightly."""
+    expected = judge.expected("1", stage, 0)
+    assert expected is not None
+    given = expected if score is None else score
+    document = {"model_used": stage, "model_version": "1", "prediction": given, "is_anomaly": given >= 0.5,
+                "success": True, "error": None, "prediction_id": f"1.{stage}.{int(given >= 0.5)}.x",
+                "warning": "Primary model unavailable"}  # fmt: skip
+    client = told(judge, 200, document)
+    client.judge.bodies = client.judge.bodies[:1]
+    with pytest.raises(WrongAnswerError):
+        MIX["a reading"].send(client)
+
+
+def test_a_wrong_reply_is_counted_and_shown(judge: Judge) -> None:
+    """Without an end to the traffic."""
+    client = told(judge, 500, {"error": "broken"})
+    for _ in range(30):
+        client.one("a reading", MIX["a reading"])
+    assert client.tally.wrong == client.tally.requests["a reading"] == 30
+    assert len(client.tally.shown) == 20
+    assert "broken" in client.tally.shown[0]
+
+
+# --- log and table ------------------------------------------------------------------------------------------
+
+
+def test_an_error_in_the_log_is_found(tmp_path: Path) -> None:
+    """So is a line that is no event; what the soak itself brings about is not."""
+    service = Service(tmp_path, tmp_path)
+    lines = [{"level": "info", "event": "x"}, {"level": "error", "event": "bundle.refused", "reason": "bad-1: cut off"}]
+    (tmp_path / "stdout").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    (tmp_path / "stderr").write_text("")
+    assert logged_errors(service, expected="bad-1") == []
+    assert len(logged_errors(service, expected="bad-2")) == 1
+    (tmp_path / "stderr").write_text("Traceback (most recent call last):\n")
+    assert logged_errors(service, expected="bad-1") == ["stderr: Traceback (most recent call last):"]
+
+
+def test_figures_replace_those_between_the_markers(tmp_path: Path) -> None:
+    """And nothing else; a document without a place for them is left as it is."""
+    document = tmp_path / "page.md"
+    document.write_text("before <!-- a -->\nold\n<!-- b --> after")
+    put_between("<!-- a -->", "<!-- b -->", "new", document)
+    assert document.read_text() == "before <!-- a -->\n\nnew\n\n<!-- b --> after"
+    with pytest.raises(ValueError, match="not both there"):
+        put_between("<!-- c -->", "<!-- b -->", "newer", document)
+    assert "newer" not in document.read_text()
