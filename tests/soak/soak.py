@@ -15,7 +15,7 @@ from tests.e2e.conftest import Service
 from tests.footprint import until_steady
 from tests.soak.activations import Activations, register_versions
 from tests.soak.client import Tally
-from tests.soak.growth import growth
+from tests.soak.growth import creep, growth
 from tests.soak.samples import Sample, sample
 from tests.soak.traffic import Traffic
 
@@ -71,39 +71,46 @@ class Soak:
         half_s = self.minutes * 30
         traffic = Traffic(self.service.port, self.arena.judge)
         changes = Activations(self.arena, self.service, min(ACTIVATE_EVERY_S, half_s / 10), good, bad)
-        start, middle, end = (self._phase(traffic, changes, s) for s in (2 * half_s * WARM_UP, half_s, half_s))
-        found = [*traffic.tally.shown, *changes.problems, *growth(start, middle, end)]
+        warm_up, first, second = (
+            self._phase(traffic, changes, seconds) for seconds in (2 * half_s * WARM_UP, half_s, half_s)
+        )
+        start, middle, end = warm_up[-1], first[-1], second[-1]
+        found = [*traffic.tally.shown, *changes.problems, *growth(start, end), *creep(first, second)]
         found += logged_errors(self.service, expected=bad)
         return Report(traffic.seconds, traffic.tally, changes.activated, changes.refused, start, middle, end, found)
 
-    def _phase(self, traffic: Traffic, changes: Activations, seconds: float) -> Sample:
-        """Traffic for a while, and what is held when it has ended."""
-        with self._watching(min(BETWEEN_S, seconds / 4)), changes:
+    def _phase(self, traffic: Traffic, changes: Activations, seconds: float) -> list[Sample]:
+        """Traffic for a while, and what is held meanwhile and, last, when it has ended."""
+        samples: list[Sample] = []
+        with self._watching(min(BETWEEN_S, seconds / 4), samples), changes:
             traffic.run(seconds)
         now = sorted(ready_workers(self.service), key=age_order)
         if now != self.workers:
             raise WorkerReplacedError(f"workers {self.workers} became {now}")
         until_steady([self.service.pid, *self.workers])
-        quiet = sample(self.service, self.workers)
-        self.watch(quiet)
-        return quiet
+        self._look(samples)
+        return samples
 
     @contextmanager
-    def _watching(self, every_s: float) -> Iterator[None]:
+    def _watching(self, every_s: float, samples: list[Sample]) -> Iterator[None]:
         stopping = threading.Event()
 
-        def look() -> None:
+        def go_on() -> None:
             while not stopping.wait(every_s):
                 with suppress(OSError):  # a worker is gone: the end of the phase tells
-                    self.watch(sample(self.service, self.workers))
+                    self._look(samples)
 
-        watcher = threading.Thread(target=look, daemon=True)
+        watcher = threading.Thread(target=go_on, daemon=True)
         watcher.start()
         try:
             yield
         finally:
             stopping.set()
             watcher.join(30)
+
+    def _look(self, samples: list[Sample]) -> None:
+        samples.append(sample(self.service, self.workers))
+        self.watch(samples[-1])
 
 
 def logged_errors(service: Service, expected: str) -> list[str]:

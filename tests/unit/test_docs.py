@@ -96,5 +96,15 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
+def test_the_page_on_reliability_counts_the_corpus() -> None:
+    """Each group with its number of requests, and all of them."""
+    page, corpus = (ROOT / "docs" / "reliability.md").read_text(), ROOT / "tests" / "corpus"
+    counts = {folder.name: len(list(folder.glob("*.toml"))) for folder in corpus.iterdir() if folder.is_dir()}
+    assert dict(re.findall(r"^\| `([a-z]+)` \| (\d+) \|", page, re.MULTILINE)) == {
+        group: str(count) for group, count in counts.items()
+    }
+    assert f"{sum(counts.values())} requests, a file each" in page
+
+
 if __name__ == "__main__":
     print(settings_table())
