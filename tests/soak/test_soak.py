@@ -169,6 +169,31 @@ def test_a_wrong_score_and_a_lower_stage_are_wrong(judge: Judge, stage: str, sco
         MIX["a reading"].send(client)
 
 
+@pytest.mark.parametrize("off_by", [0.0, 0.1])
+@pytest.mark.parametrize("kind", ["Open Inference Protocol, JSON", "Open Inference Protocol, binary"])
+def test_a_wrong_score_in_a_tensor_is_wrong(judge: Judge, kind: str, off_by: float) -> None:
+    """A right one is right."""
+    judge.bodies = judge.bodies[:1]
+    rows, expected = Random(1).randint(1, 32), judge.expected("1", "primary", 0)  # noqa: S311 - what the client draws
+    assert expected is not None
+    outputs = [
+        {"name": "prediction", "data": [expected] * (rows - 1) + [expected + off_by]},
+        {"name": "model_used", "data": ["primary"] * rows},
+    ]
+    client = told(judge, 200, {"model_version": "1", "outputs": outputs})
+    if off_by:
+        with pytest.raises(WrongAnswerError):
+            MIX[kind].send(client)
+    else:
+        MIX[kind].send(client)
+
+
+def test_a_batch_that_lacks_rows_is_wrong(judge: Judge) -> None:
+    """What is not there cannot be wrong otherwise."""
+    with pytest.raises(WrongAnswerError, match="0 rows"):
+        MIX["a batch of 500 to 2,000 readings"].send(told(judge, 200, {"count": 0, "rejected": 0, "predictions": []}))
+
+
 def test_a_wrong_reply_is_counted_and_shown(judge: Judge) -> None:
     """Without an end to the traffic."""
     client = told(judge, 500, {"error": "broken"})
