@@ -21,9 +21,15 @@ RECONNECT_EVERY = 200
 SHOWN = 20
 """What goes wrong is counted, and shown so many times."""
 
+OVERLOADED = "urn:problem-type:overloaded"
+
 
 class WrongAnswerError(Exception):
     """What came back is not what had to come back."""
+
+
+class ShedError(Exception):
+    """A request was refused because of overload, in the way that it has to be: the machine does other things too."""
 
 
 @dataclass(slots=True)
@@ -32,6 +38,7 @@ class Tally:
 
     requests: Counter[str] = field(default_factory=Counter)
     """By kind."""
+    shed: int = 0
     wrong: int = 0
     shown: list[str] = field(default_factory=list)
 
@@ -43,6 +50,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         self.requests += other.requests
+        self.shed += other.shed
         self.wrong += other.wrong
         self.shown = (self.shown + other.shown)[:SHOWN]
 
@@ -89,12 +97,14 @@ class Client:
         self.tally.requests[name] += 1
         try:
             kind.send(self)
+        except ShedError:
+            self.tally.shed += 1
         except (WrongAnswerError, AssertionError, OSError, http.client.HTTPException, ValueError, KeyError) as error:
             self.tally.note(f"{name}: {type(error).__name__}: {str(error)[:500]}")
             self.leave()
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
-        """One request on the connection that is kept, for a while."""
+        """One request on the connection that is kept, for a while. Raises `ShedError`."""
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
             self._on_connection = 0
@@ -106,6 +116,7 @@ class Client:
         self._on_connection += 1
         if self._on_connection == RECONNECT_EVERY:
             self.leave()
+        expect_served(answer)
         return answer
 
     def leave(self) -> None:
@@ -113,3 +124,9 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def expect_served(answer: Answer) -> None:
+    """Raises `ShedError` where it is the refusal of a service that is asked for more than it can do."""
+    if answer.status == 503 and "retry-after" in answer.headers and answer.json["type"] == OVERLOADED:
+        raise ShedError

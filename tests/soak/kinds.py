@@ -12,7 +12,7 @@ from types import MappingProxyType
 from tests.chaos.judge import TOLERANCE, Judgement, Verdict
 from tests.e2e.conftest import Answer
 from tests.e2e.replaying import check, replay
-from tests.soak.client import Client, Kind, Kinds, WrongAnswerError
+from tests.soak.client import Client, Kind, Kinds, WrongAnswerError, expect_served
 from tests.unit.contract.inference_bodies import in_binary, in_json, tensor
 
 JSON = {"Content-Type": "application/json"}
@@ -74,7 +74,10 @@ def corpus(client: Client) -> None:
     """A request that has to be refused, or only looks like it, and a good one behind it."""
     case = client.random.choice(client.corpus)
     try:
-        check(case, replay(case, client.port))
+        outcome = replay(case, client.port)
+        for answer in (*outcome.answers, outcome.following):
+            expect_served(answer)
+        check(case, outcome)
     except AssertionError as error:
         raise WrongAnswerError(f"{case.name}: {error}") from error
 

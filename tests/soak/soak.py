@@ -24,6 +24,8 @@ WARM_UP = 0.1
 BETWEEN_S = 60.0
 """Longest time between two samples."""
 ACTIVATE_EVERY_S = 5.0
+SHED_SHARE = 0.001
+"""Of the requests so many may be refused because of overload: the machine may be shared."""
 SETTINGS = {"AUDIT_ROTATE_BYTES": str(8 << 20), "AUDIT_KEEP_BYTES": str(32 << 20)}
 """So small that files are closed and removed all the time."""
 
@@ -76,7 +78,7 @@ class Soak:
         )
         start, middle, end = warm_up[-1], first[-1], second[-1]
         found = [*traffic.tally.shown, *changes.problems, *growth(start, end), *creep(first, second)]
-        found += logged_errors(self.service, expected=bad)
+        found += [*shed_too_often(traffic.tally), *logged_errors(self.service, expected=bad)]
         return Report(traffic.seconds, traffic.tally, changes.activated, changes.refused, start, middle, end, found)
 
     def _phase(self, traffic: Traffic, changes: Activations, seconds: float) -> list[Sample]:
@@ -111,6 +113,13 @@ class Soak:
     def _look(self, samples: list[Sample]) -> None:
         samples.append(sample(self.service, self.workers))
         self.watch(samples[-1])
+
+
+def shed_too_often(tally: Tally) -> list[str]:
+    """Says so where overload was more than an incident."""
+    if tally.shed <= SHED_SHARE * tally.requests.total():
+        return []
+    return [f"{tally.shed:,} of {tally.requests.total():,} requests were refused because of overload"]
 
 
 def logged_errors(service: Service, expected: str) -> list[str]:

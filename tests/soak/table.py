@@ -20,7 +20,7 @@ def markdown(report: Report) -> str:
         [
             f"{report.tally.requests.total():,} requests in {report.seconds / 60:.1f} minutes: {sent}. "
             f"{report.activated:,} activations of a good version, {report.refused:,} of one that is refused. "
-            f"{report.tally.wrong:,} wrong replies.",
+            f"{report.tally.wrong:,} wrong replies, {report.tally.shed:,} requests refused because of overload.",
             "", *_HEADER, *_rows(report), "",
             *([f"- **{finding}**" for finding in report.findings] or ["Nothing has grown beyond noise."]),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,11 +21,11 @@ from tests.chaos.judge import Judge
 from tests.conftest import fitted_logistic
 from tests.e2e.conftest import Answer, Service
 from tests.measured import put_between
-from tests.soak.client import Client, WrongAnswerError
+from tests.soak.client import Client, ShedError, Tally, WrongAnswerError, expect_served
 from tests.soak.growth import creep, growth
 from tests.soak.kinds import MIX
 from tests.soak.samples import DESCRIPTORS, FILES, MEMORY, PROPORTIONAL, THREADS, Figure, Sample
-from tests.soak.soak import Soak, WorkerReplacedError, logged_errors
+from tests.soak.soak import Soak, WorkerReplacedError, logged_errors, shed_too_often
 from tests.soak.table import csv_header, csv_line, markdown
 
 HELD: Mapping[Figure, float] = {
@@ -202,6 +203,25 @@ def test_a_wrong_reply_is_counted_and_shown(judge: Judge) -> None:
     assert client.tally.wrong == client.tally.requests["a reading"] == 30
     assert len(client.tally.shown) == 20
     assert "broken" in client.tally.shown[0]
+
+
+@pytest.mark.parametrize("lacks", ["", "type", "header"])
+def test_a_request_that_is_shed_is_counted_apart(lacks: str) -> None:
+    """Only in the way that an overload is told: any other 503 is wrong."""
+    kind = "internal" if lacks == "type" else "overloaded"
+    headers = {} if lacks == "header" else {"retry-after": "1"}
+    answer = Answer(503, headers, json.dumps({"type": f"urn:problem-type:{kind}"}).encode())
+    if lacks:
+        expect_served(answer)
+    else:
+        with pytest.raises(ShedError):
+            expect_served(answer)
+
+
+def test_overload_is_an_incident_or_a_finding() -> None:
+    """One request in a thousand may be shed."""
+    assert shed_too_often(Tally(Counter({"a reading": 1000}), shed=1)) == []
+    assert len(shed_too_often(Tally(Counter({"a reading": 1000}), shed=2))) == 1
 
 
 # --- log and table ------------------------------------------------------------------------------------------
