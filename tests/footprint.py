@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from tests.e2e.conftest import eventually
 NOISE_MB = 30.0
 """An allocator keeps what it once needed; a leak over many thousand requests is more than that."""
 
-STEADY_LOOKS = 25
+STEADY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +22,36 @@ class Footprint:
     files: int
     threads: int
     proportional_mb: float | None = None
-    """PSS: of a shared page only its part; None where the kernel does not tell."""
+    """PSS: of a shared page only its part, so it changes with who else runs; None where the kernel does not tell."""
+    private_mb: float | None = None
+    """What it alone has written: a page shared since the fork comes to it with the first change."""
 
 
 def footprint(pid: int) -> Footprint:
     """What the process holds now."""
-    status = _fields(Path(f"/proc/{pid}/status"))
+    status, maps = _fields(Path(f"/proc/{pid}/status")), _maps(pid)
     return Footprint(
         memory_mb=_mb(status["VmRSS"]),
         files=len(list(Path(f"/proc/{pid}/fd").iterdir())),
         threads=int(status["Threads"]),
-        proportional_mb=_proportional_mb(pid),
+        proportional_mb=maps.get("Pss"),
+        private_mb=maps.get("Private_Dirty"),
     )
 
 
-def until_steady(pids: Collection[int]) -> None:
-    """Returns when the processes have held the same files for half a second; fails where they never do."""
-    counts: list[int] = []
+def until_steady(pids: Collection[int], for_s: float = STEADY_S) -> None:
+    """Returns when the processes have held as many files for that long; fails where they never do."""
+    held, since = -1, 0.0
 
     def steady() -> bool:
-        counts.append(sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids))
-        return len(counts) > STEADY_LOOKS and len(set(counts[-STEADY_LOOKS:])) == 1
+        nonlocal held, since
+        now, before = time.monotonic(), held
+        held = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+        if held != before:
+            since = now
+        return now - since >= for_s
 
-    eventually(steady, "the processes hold the same files for half a second")
+    eventually(steady, f"the processes hold the same files for {for_s:g} s", 30)
 
 
 def leaks(before: Footprint, after: Footprint) -> list[str]:
@@ -58,11 +66,13 @@ def leaks(before: Footprint, after: Footprint) -> list[str]:
     return found
 
 
-def _proportional_mb(pid: int) -> float | None:
+def _maps(pid: int) -> dict[str, float]:
+    """Its memory by kind, MB; nothing where the kernel does not tell."""
     try:
-        return _mb(_fields(Path(f"/proc/{pid}/smaps_rollup"))["Pss"])
-    except (OSError, KeyError):
-        return None
+        fields = _fields(Path(f"/proc/{pid}/smaps_rollup"))
+    except OSError:
+        return {}
+    return {name: _mb(value) for name, value in fields.items() if value.endswith("kB")}
 
 
 def _fields(path: Path) -> dict[str, str]:

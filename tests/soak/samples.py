@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.e2e.conftest import Service
 from tests.footprint import footprint
 
-MEMORY, PROPORTIONAL, DESCRIPTORS, THREADS = "memory (RSS), MB", "memory (PSS), MB", "open files", "threads"
+MEMORY, PROPORTIONAL, PRIVATE = "memory (RSS), MB", "memory (PSS), MB", "memory of its own, MB"
+DESCRIPTORS, THREADS = "open files", "threads"
 FILES, SIZE = "files", "size, MB"
 FOLDERS = ("AUDIT_DIR", "RUNTIME_DIR", "MODELS_DIR", "TMPDIR")
 
@@ -32,8 +33,8 @@ def sample(service: Service, workers: list[int]) -> Sample:
     for name, pid in {"master": service.pid, **{f"worker {n}": pid for n, pid in enumerate(workers, 1)}}.items():
         held = footprint(pid)
         figures[name, MEMORY] = held.memory_mb
-        if held.proportional_mb is not None:
-            figures[name, PROPORTIONAL] = held.proportional_mb
+        if held.proportional_mb is not None and held.private_mb is not None:
+            figures[name, PROPORTIONAL], figures[name, PRIVATE] = held.proportional_mb, held.private_mb
         figures[name, DESCRIPTORS] = held.files
         figures[name, THREADS] = held.threads
     for name in FOLDERS:

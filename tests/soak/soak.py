@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.worker.protocol import LINGER_S
+from app.worker.worker import TICK_S
 from tests.chaos.arena import Arena, ready_workers
 from tests.chaos.proc import age_order
 from tests.e2e.conftest import Service
@@ -89,7 +91,7 @@ class Soak:
         now = sorted(ready_workers(self.service), key=age_order)
         if now != self.workers:
             raise WorkerReplacedError(f"workers {self.workers} became {now}")
-        until_steady([self.service.pid, *self.workers])
+        until_steady([self.service.pid, *self.workers], LINGER_S + TICK_S)
         self._look(samples)
         return samples
 

@@ -48,5 +48,7 @@ def _rows(report: Report) -> list[str]:
         first, between = report.start.figures[figure], report.middle.figures[figure]
         digits = ".1f" if "MB" in figure[1] else "g"
         held = " | ".join(f"{value:{digits}}" for value in (first, between, last))
-        rows.append(f"| {figure[0]} | {figure[1]} | {held} | {last - first:+{digits}} | {noise_of(figure):g} |")
+        noise = noise_of(figure)
+        limit = "" if noise is None else f"{noise:g}"
+        rows.append(f"| {figure[0]} | {figure[1]} | {held} | {last - first:+{digits}} | {limit} |")
     return rows
