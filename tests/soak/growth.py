@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from tests.footprint import NOISE_MB
 from tests.soak.samples import DESCRIPTORS, FILES, MEMORY, PRIVATE, SIZE, THREADS, Figure, Sample
 
-NOISE: Mapping[str, float] = MappingProxyType({MEMORY: 25, PRIVATE: 25, DESCRIPTORS: 0, THREADS: 0, FILES: 0, SIZE: 0})
+NOISE: Mapping[str, float] = MappingProxyType(
+    {MEMORY: NOISE_MB, PRIVATE: NOISE_MB, DESCRIPTORS: 0, THREADS: 0, FILES: 0, SIZE: 0}
+)
 """How much more there may be at the end than at the start; 20 MB are given back to the system at one time, and not at
 another. PSS is not judged: it falls when any other process of the machine loads the same library."""
 
