@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
 
 e2e: $(VENV)/.installed-dev   ## what takes longer or needs more: a browser, schemathesis, Prometheus, nginx (Debian: chromium nginx-light prometheus prometheus-alertmanager)
-	$(BIN)/python -m pytest -n 0 tests/browser tests/bulk tests/description tests/documents tests/e2e/telemetry tests/e2e/versions tests/loadtest tests/observability tests/proxy tests/readiness tests/replicas
+	$(BIN)/python -m pytest -n 2 tests/browser tests/bulk tests/description tests/documents tests/e2e/soak tests/e2e/telemetry tests/e2e/versions tests/loadtest tests/observability tests/proxy tests/readiness tests/replicas
 
 chaos: $(VENV)/.installed-dev ## faults under load and which requests they cost; ROW=NAME injects one (all: ten minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(if $(ROW),--row $(ROW)) $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,20 @@ def registry(tmp_path: Path, schema: FeatureSchema) -> Registry:
     return Registry(tmp_path / "models", schema)
 
 
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory: pytest.TempPathFactory, schema: FeatureSchema, logistic: Any) -> Registry:
+    """A registry with an active version. Shared: a test gets a copy."""
+    registry = Registry(tmp_path_factory.mktemp("registered") / "models", schema)
+    estimators = {"primary": logistic, "fallback": fitted_logistic(schema, seed=3)}
+    registry.activate(registry.register(draft_of(schema, **estimators)))
+    return registry
+
+
 @pytest.fixture
-def version(registry: Registry, schema: FeatureSchema, logistic: Any) -> str:
+def version(registry: Registry, registered: Registry) -> str:
     """A version with a primary and a fallback, registered and active in `registry`."""
-    name = registry.register(draft_of(schema, primary=logistic, fallback=fitted_logistic(schema, seed=3)))
-    registry.activate(name)
-    return name
+    shutil.copytree(registered.folder, registry.folder, dirs_exist_ok=True)
+    return str(registered.active())
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
-"""A short soak, and what a long one would find."""
+"""What a long soak would find."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -16,7 +13,6 @@ from typing import Any
 import pytest
 
 from app.contract.schema import FeatureSchema
-from tests.chaos.arena import Arena
 from tests.chaos.judge import Judge
 from tests.conftest import fitted_logistic
 from tests.e2e.conftest import Answer, Service
@@ -25,8 +21,7 @@ from tests.soak.client import Client, ShedError, Tally, WrongAnswerError, expect
 from tests.soak.growth import creep, growth
 from tests.soak.kinds import MIX
 from tests.soak.samples import DESCRIPTORS, FILES, MEMORY, PRIVATE, PROPORTIONAL, THREADS, Figure, Sample
-from tests.soak.soak import Soak, WorkerReplacedError, logged_errors, shed_too_often
-from tests.soak.table import csv_header, csv_line, markdown
+from tests.soak.soak import logged_errors, shed_too_often
 
 HELD: Mapping[Figure, float] = {
     ("worker 1", MEMORY): 140.0, ("worker 1", PRIVATE): 60.0, ("worker 1", DESCRIPTORS): 23,
@@ -34,39 +29,6 @@ HELD: Mapping[Figure, float] = {
 }  # fmt: skip
 ASKED = ("a reading", "a reading in gzip", "a batch of 1 to 64 readings", "a batch of 500 to 2,000 readings",
          "Open Inference Protocol, JSON", "Open Inference Protocol, binary")  # fmt: skip
-
-
-@pytest.fixture
-def arena(tmp_path: Path) -> Iterator[Arena]:
-    """A folder, a registry and services that end with the test."""
-    with ExitStack() as stack:
-        yield Arena(tmp_path, stack)
-
-
-# --- the run ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_few_seconds_of_everything_leave_nothing_behind(arena: Arena) -> None:
-    """All kinds of requests, activations, a refusal; memory is not judged, since so short a run is all warm-up."""
-    seen: list[Sample] = []
-    report = Soak(arena, minutes=0.1, watch=seen.append).run()
-    assert [finding for finding in report.findings if "memory" not in finding] == []
-    assert report.tally.wrong == 0
-    assert report.tally.requests.keys() == MIX.keys()
-    assert report.activated > 6
-    assert report.refused >= 1
-    assert len(seen) > 6
-    assert all(f"| {whose} | {what} |" in markdown(report) for whose, what in report.end.figures)
-    assert csv_header(seen[0]).count(",") == csv_line(seen[0]).count(",") == len(seen[0].figures)
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_replaced_ends_it(arena: Arena) -> None:
-    """Its figures would be those of another process."""
-    soak = Soak(arena, minutes=0.05, watch=lambda _: os.kill(soak.workers[0], signal.SIGKILL))
-    with pytest.raises(WorkerReplacedError):
-        soak.run()
 
 
 # --- growth -------------------------------------------------------------------------------------------------

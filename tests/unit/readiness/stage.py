@@ -36,7 +36,6 @@ class AppService(Service):
     """An app in this process. `lies` changes the replies to paths that begin so."""
 
     own = True
-    settled_within_s = 1.0
 
     def __init__(self, app: Flask, audit_dir: Path | None, lies: Mapping[str, Change] | None = None) -> None:
         self.name = "an app"
@@ -90,17 +89,25 @@ class Production:
     drilled: bool = True
     rule: str = Settings.model_fields["baseline_rule"].default
     drill_lies: dict[str, Change] = field(default_factory=dict)
+    patience_s: float = 30.0
+    """How long to wait for what should come, which is what a test costs where it does not."""
 
     def finding(self, name: str) -> Finding:
         """Of the item of that name."""
         item = next(item for item in CHECKLIST if item.name == name)
         drill = Drill(
-            self._start, self.folder / "drill", self.schema, self.registry, rule=self.rule, followed_within_s=2
+            self._start,
+            self.folder / "drill",
+            self.schema,
+            self.registry,
+            rule=self.rule,
+            followed_within_s=self.patience_s,
         )
         scene = Scene(
             self.settings, self.schema, self.registry, self.service, self.checkout, self.slo, 0.3,
             drill if self.drilled else None,
         )  # fmt: skip
+        self.service.settled_within_s = self.patience_s
         try:
             return judge(item, scene)
         finally:
@@ -122,7 +129,9 @@ class Production:
         app = create_app(load_settings(environ))
         app.extensions[EXTENSION].background.start()
         try:
-            yield AppService(app, None, self.drill_lies)
+            service = AppService(app, None, self.drill_lies)
+            service.settled_within_s = self.patience_s
+            yield service
         finally:
             app.extensions[EXTENSION].background.stop()
             for name in ours:

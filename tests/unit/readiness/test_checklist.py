@@ -357,6 +357,7 @@ THEFTS: dict[str, dict[str, Theft]] = {
 )  # fmt: skip
 def test_an_item_fails_where_a_piece_is_taken_away(name: str, theft: Theft, production: Production) -> None:
     """It says what lacks; a fault of the check itself would not be told from it, so the words are looked at too."""
+    production.patience_s = 1.0
     theft(production)
     finding = production.finding(name)
     assert finding.status == "fail", finding
@@ -389,6 +390,7 @@ def test_an_audit_on_another_machine_is_not_taken_for_a_missing_one(
     there: bool, production: Production, tmp_path: Path
 ) -> None:
     """Whoever audits a service from afar cannot see its files, but may have an audit of his own."""
+    production.patience_s = 0.1
     production.service.own, production.service.audit_dir = False, tmp_path / "elsewhere"
     if there:
         production.service.audit_dir.mkdir()
@@ -400,7 +402,7 @@ def test_an_audit_on_another_machine_is_not_taken_for_a_missing_one(
 
 def test_replicas_that_count_apart_are_not_taken_for_a_lost_count(production: Production) -> None:
     """Each scrape meets another one."""
-    scrapes = itertools.count()
+    production.patience_s, scrapes = 0.1, itertools.count()
     production.service.lies["/metrics"] = lambda reply: (
         reply if next(scrapes) == 0 else without_lines("prediction_duration_seconds_count")(reply)
     )
