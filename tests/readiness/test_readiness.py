@@ -100,9 +100,14 @@ def start(checkout: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "flask", "readiness", *arguments],
         cwd=checkout, env={**os.environ, "FLASK_APP": "app", **env}, stdout=subprocess.PIPE, text=True,
-        # Whoever starts the tests in the background of a shell hands down that SIGINT is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=_heed,
     )  # fmt: skip
+
+
+def _heed() -> None:
+    """Whoever starts the tests in the background of a shell, or with nohup, hands down that these are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def of(folder: Path) -> list[int]:
