@@ -120,6 +120,9 @@ class Production:
             "RUNTIME_DIR": str(self.folder / "drill" / "runtime"),
             "RELOAD_INTERVAL_S": "0.05",
             "LOG_LEVEL": "ERROR",
+            # Clients, service and proofs share one interpreter lock here: a stall is no fault of the model's.
+            "PRIMARY_DEADLINE_MS": "30000",
+            "FALLBACK_DEADLINE_MS": "30000",
             **{name: value for name, value in settings.items() if value is not None},
             "SELF_TEST_INTERVAL_S": "0.05",
             **self.drill_settings,
