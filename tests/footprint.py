@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.proc import descriptors
 from tests.e2e.conftest import eventually
 
 NOISE_MB = 30.0
@@ -32,7 +33,7 @@ def footprint(pid: int) -> Footprint:
     status, maps = _fields(Path(f"/proc/{pid}/status")), _maps(pid)
     return Footprint(
         memory_mb=_mb(status["VmRSS"]),
-        files=len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        files=descriptors(pid),
         threads=int(status["Threads"]),
         proportional_mb=maps.get("Pss"),
         private_mb=maps.get("Private_Dirty"),
@@ -46,7 +47,7 @@ def until_steady(pids: Collection[int], for_s: float = STEADY_S) -> None:
     def steady() -> bool:
         nonlocal held, since
         now, before = time.monotonic(), held
-        held = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+        held = sum(map(descriptors, pids))
         if held != before:
             since = now
         return now - since >= for_s

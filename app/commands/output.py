@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 import msgspec
 
-from app.errors import RegistryError, ServiceError
+from app.errors import DataError, RegistryError, ServiceError
 
 if TYPE_CHECKING:
     from app.model.registry import Registry
@@ -69,6 +69,15 @@ def named_or_active(registry: Registry, version: str | None) -> str:
     if found is None:
         raise RegistryError("no version is active; name one")
     return found
+
+
+def write_page(page: str, output: str) -> None:
+    """An HTML page into a file, whole or not at all, or to stdout. Raises `DataError`."""
+    try:
+        with destination(output) as file:
+            file.write(page.encode())
+    except OSError as error:
+        raise DataError(output, f"cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from app.commands.output import as_json, destination, print_json, reported
+from app.commands.output import as_json, print_json, reported, write_page
 from app.contract.schema import FeatureSchema
 from app.errors import DataError
 from app.model.registry import Registry
@@ -102,11 +102,7 @@ def _show(found: Readiness, html: str | None, json: bool) -> None:
     if json:
         print_json(msgspec.to_builtins(found))
     elif html is not None:
-        try:
-            with destination(html) as file:
-                file.write(render_page(found).encode())
-        except OSError as error:
-            raise DataError(html, f"cannot be written: {error.strerror or error}") from error
+        write_page(render_page(found), html)
         click.echo("\n".join(summary_lines(found)), err=True)
     else:
         click.echo("\n" + "\n".join(summary_lines(found)))

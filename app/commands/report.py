@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from app.commands.output import as_json, destination, print_json, reported
+from app.commands.output import as_json, print_json, reported, write_page
 from app.contract.schema import FeatureSchema
-from app.errors import DataError, ReportError
+from app.errors import ReportError
 from app.model.registry import Registry
 
 if TYPE_CHECKING:
@@ -104,12 +104,7 @@ def _report(folder: Path, period: Period, registry: Registry, html: str | None, 
     if html is not None:
         from app.reporting.page import render_page
 
-        page = render_page(report).encode()
-        try:
-            with destination(html) as file:
-                file.write(page)
-        except OSError as error:
-            raise DataError(html, f"cannot be written: {error.strerror or error}") from error
+        write_page(render_page(report), html)
         click.echo(f"{report.rows:,} predictions reported in {html}", err=True)
     elif json:
         print_json(msgspec.to_builtins(report))

@@ -11,6 +11,7 @@ import numpy as np
 
 from app.contract.schema import Matrix
 from app.model.scorer import Scores, estimator_scores
+from app.model.stages import BASELINE
 
 FOLDER = "READINESS_DRILL"
 """The environment variable that names a folder; a stage is broken while a file of its name lies there."""
@@ -35,7 +36,7 @@ class BreakableModel:
 
 def breakable_rule(rows: Matrix) -> Scores:
     """The rule that the service would have. Raises `RuntimeError` while it is broken."""
-    _check("baseline")
+    _check(BASELINE)
     module, _, name = os.environ[RULE].partition(":")
     scores: Scores = getattr(importlib.import_module(module), name)(rows)
     return scores

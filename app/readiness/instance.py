@@ -82,7 +82,7 @@ class Instance(HttpService):
         if self._process.poll() is not None:
             raise ReadinessError(f"the service left with exit status {self._process.returncode}:\n{self._tail()}")
         try:
-            workers = self.get("/health/detailed").json["workers"]
+            workers = self.detailed()["workers"]
         except (OSError, http.client.HTTPException):
             return False
         return len(workers) >= WORKERS

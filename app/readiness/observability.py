@@ -138,8 +138,8 @@ def _audited(scene: Scene, request_id: str, sent: float) -> dict[str, Any] | Non
     if folder is None:
         return None
     if folder.is_dir():
-        service.settles(lambda: service.audit_line(request_id))
-        line = service.audit_line(request_id)
-        if line is not None or service.own or service.audits_since(sent - 1):
+        since = sent - 1  # a disk's clock may be coarse
+        line = service.settles(lambda: service.audit_line(request_id, since))
+        if line is not None or service.own or service.audited_since(since):
             return line
     raise OutOfReachError(f"{folder} is not the audit of {service.name}; run this where its AUDIT_DIR is")

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.errors import ReadinessError
+
+Found = TypeVar("Found")
 
 TIMEOUT_S = 10.0
 
@@ -100,23 +102,22 @@ class Service(ABC):
             if found.name == sample and labels.items() <= found.labels.items()
         )
 
-    def settles(self, condition: Callable[[], object]) -> bool:
-        """Whether something comes true soon."""
+    def settles(self, condition: Callable[[], Found]) -> Found:
+        """What `eventually` finds, soon."""
         return eventually(condition, self.settled_within_s)
 
-    def audits_since(self, at: float) -> bool:
-        """Whether any file in the audit's folder was written since that Unix time."""
+    def audited_since(self, at: float) -> list[Path]:
+        """The audit's files that were written since that Unix time; a month of others need not be read."""
         assert self.audit_dir is not None  # noqa: S101 - the checks ask before
-        return any(path.stat().st_mtime >= at for path in self.audit_dir.glob("*.jsonl"))
+        return [path for path in self.audit_dir.glob("*.jsonl") if path.stat().st_mtime >= at]
 
-    def audit_line(self, request_id: str) -> dict[str, Any] | None:
-        """What the audit says of a request; None where it says nothing.
+    def audit_line(self, request_id: str, since: float) -> dict[str, Any] | None:
+        """What the audit says of a request sent at that time; None where it says nothing.
 
         Raises `OSError` where there is no audit to be read.
         """
-        assert self.audit_dir is not None  # noqa: S101 - the checks ask before
-        folder, marker = self.audit_dir, request_id.encode()
-        for path in sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True):
+        marker = request_id.encode()
+        for path in self.audited_since(since):
             with path.open("rb") as file:
                 for line in file:
                     if marker in line:
@@ -167,9 +168,9 @@ class HttpService(Service):
                 self._connection.close()
 
 
-def eventually(condition: Callable[[], object], within_s: float) -> bool:
-    """Whether it comes true in time."""
+def eventually(condition: Callable[[], Found], within_s: float) -> Found:
+    """What the condition gives once it holds, or at last where it does not in time."""
     give_up = time.monotonic() + within_s
-    while not (holds := condition()) and time.monotonic() < give_up:
+    while not (found := condition()) and time.monotonic() < give_up:
         time.sleep(0.05)
-    return bool(holds)
+    return found

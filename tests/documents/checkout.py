@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from tests.commits import commit_all
 from tests.documents.blocks import ROOT
 from tests.e2e.conftest import START_WITHIN_S, STOP_WITHIN_S, ask, clean_environment, eventually, free_port
 
@@ -33,7 +34,7 @@ class Checkout:
         """Variables that the reader has set."""
         shutil.copytree(ROOT, folder, ignore=_NOT_COPIED)
         self._link_venv()
-        self.commit()
+        commit_all(folder)  # what the reader has cloned
 
     def run(self, script: str) -> str:
         """Runs a script as it stands, to its end, and returns what it printed; an error of HTTP is a failure too.
@@ -49,12 +50,6 @@ class Checkout:
     def shown(self, command: str) -> str:
         """What a command prints, however it ends."""
         return self._finished(command)[1]
-
-    def commit(self) -> None:
-        """All that is there is what the reader has cloned."""
-        who = ("-c", "user.name=a test", "-c", "user.email=test@localhost")
-        for command in (("init",), ("add", "--all"), (*who, "commit", "--allow-empty", "--message", "All of it")):
-            subprocess.run(["git", *command], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
 
     def _finished(self, script: str, **env: str) -> tuple[int, str]:
         process = self._start(script, subprocess.PIPE, **env)

@@ -10,6 +10,7 @@ import pytest
 
 from app.contract.schema import FeatureSchema
 from tests.browser.breakable import register_breakable
+from tests.commits import commit_all
 from tests.documents.checkout import Checkout
 from tests.documents.supplies import SUPPLIES, batch
 from tests.e2e.conftest import Service
@@ -53,7 +54,7 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if request.param.startswith("docs/"):
             checkout.env |= {"URL": service.url}
         some_traffic(service)
-        checkout.commit()
+        commit_all(checkout.folder)
         yield Reader(request.param, checkout)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from app.readiness.run import CHECKLIST
+from tests.commits import commit_all
 from tests.e2e.conftest import PROJECT, Service, eventually
 
 KEY = "a-key-that-is-long-enough"
@@ -32,9 +33,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in filter(lambda name: (PROJECT / name).is_file(), listed):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, folder / name)
-    who = ("-c", "user.name=a test", "-c", "user.email=test@localhost")
-    for command in (("init", "--quiet"), ("add", "--all"), (*who, "commit", "--quiet", "--message", "All of it")):
-        subprocess.run(["git", *command], cwd=folder, check=True)
+    commit_all(folder)
     return folder
 
 

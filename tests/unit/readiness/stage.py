@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from app.readiness.scene import Scene
 from app.readiness.service import Reply, Service
 from app.readiness.slo import Slo
 from app.settings import Settings, load_settings
+from tests.commits import commit_all
 
 ROOT = Path(__file__).parents[3]
 
@@ -154,7 +154,5 @@ def copied_checkout(folder: Path) -> Checkout:
             shutil.copytree(source, target)
         else:
             shutil.copy(source, target)
-    who = ("-c", "user.name=a test", "-c", "user.email=test@localhost")
-    for command in (("init", "--quiet"), ("add", "--all"), (*who, "commit", "--quiet", "--message", "All of it")):
-        subprocess.run(["git", "-C", str(folder), *command], check=True)
+    commit_all(folder)
     return Checkout(folder)

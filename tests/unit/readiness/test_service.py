@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,10 +71,13 @@ def test_what_is_no_url_is_said_so(url: str) -> None:
         HttpService(url, None)
 
 
-def test_the_newest_audit_file_is_looked_into_first(tmp_path: Path) -> None:
-    """And a request that is in none of them is in none."""
+def test_a_request_is_found_among_the_files_written_since(tmp_path: Path) -> None:
+    """And one that is in none of them is in none; older files are not looked into."""
     service = HttpService("http://localhost", tmp_path)
     for number in range(3):
         (tmp_path / f"{number}.jsonl").write_text(f'{{"request_id": "r{number}", "n": {number}}}\n')
-    assert service.audit_line("r1") == {"request_id": "r1", "n": 1}
-    assert service.audit_line("r7") is None
+    os.utime(tmp_path / "0.jsonl", (1_000, 1_000))
+    assert service.audit_line("r1", 2_000) == {"request_id": "r1", "n": 1}
+    assert service.audit_line("r7", 2_000) is None
+    assert service.audit_line("r0", 2_000) is None
+    assert service.audit_line("r0", 1_000) == {"request_id": "r0", "n": 0}
